@@ -1,0 +1,1 @@
+"""AsyncTasQ: a task queue that loses nothing."""
