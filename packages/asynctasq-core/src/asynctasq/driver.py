@@ -25,7 +25,6 @@ from msgspec import Struct, field
 from msgspec.structs import force_setattr
 
 from asynctasq._ids import uuid7
-from asynctasq._secret import Secret as Secret
 from asynctasq.errors import InvalidMessage, Unsupported
 
 API: Final = (1, 0)
@@ -75,7 +74,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     per_message_lease: bool = False
     """Leases differ from message to message; else one length holds for the queue."""
     idempotent_enqueue: bool = False
-    """Enqueuing an id that is already stored changes nothing and is no error."""
+    """Enqueuing an id that is stored, or whose record is, changes nothing and is no error."""
     uncounted_release: bool = False
     """A released message does not count the delivery that ended so."""
     reports_lost: bool = False

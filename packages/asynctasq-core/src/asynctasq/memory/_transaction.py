@@ -1,0 +1,42 @@
+"""A transaction of the memory backend, for code that is written against ``connection=``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+
+class MemoryTransaction:
+    """What is dispatched with it is stored when it commits, all at once, or not at all.
+
+    ``with MemoryTransaction() as transaction:`` commits at the end and rolls back on an error.
+    """
+
+    def __init__(self) -> None:
+        self._work: list[Callable[[], None]] = []
+
+    def add(self, work: Callable[[], None]) -> None:
+        """Do this on commit. For the driver."""
+        self._work.append(work)
+
+    def commit(self) -> None:
+        """Store what was enqueued since the last commit or rollback."""
+        work, self._work = self._work, []
+        for step in work:
+            step()
+
+    def rollback(self) -> None:
+        """Forget what was enqueued since the last commit or rollback."""
+        self._work = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.commit()
+        else:
+            self.rollback()
