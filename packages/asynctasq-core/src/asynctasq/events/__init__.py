@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from asynctasq.events._bus import EventBus as EventBus
 from asynctasq.events._emitter import EventEmitter as EventEmitter
+from asynctasq.events._emitter import Selective as Selective
+from asynctasq.events._logging import LoggingEventEmitter as LoggingEventEmitter
 from asynctasq.events._types import Event as Event
 from asynctasq.events._types import TaskCancelled as TaskCancelled
 from asynctasq.events._types import TaskCompleted as TaskCompleted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from asynctasq.events._types import Event
 
@@ -21,4 +21,13 @@ class EventEmitter(Protocol):
 
     async def close(self) -> None:
         """Flush and let go of everything. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class Selective(Protocol):
+    """Optional for an emitter: to say which kinds of event it has a use for."""
+
+    def wants(self, kind: type[Event]) -> bool:
+        """Whether events of this kind should be made and told; asked before each."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from dataclasses import dataclass
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import TypeAlias
 from uuid import UUID
 
@@ -69,6 +69,8 @@ class Queue:
         task.state, task.due, task.turn = state, due, next_number()
         heap = self._due if state == "pending" else self._timers
         heappush(heap, (due, task.serial, task.turn, task))
+        if len(heap) > 2 * len(self.tasks) + 64:
+            _compact(heap)
 
     def remove(self, task: Task) -> None:
         """Forget a task altogether."""
@@ -127,6 +129,12 @@ def _first(heap: list[Entry]) -> Task | None:
             return task
         heappop(heap)
     return None
+
+
+def _compact(heap: list[Entry]) -> None:
+    """Drop the entries of older turns, which else stay until their time comes."""
+    heap[:] = [entry for entry in heap if entry[3].turn == entry[2]]
+    heapify(heap)
 
 
 def _delivery(task: Task) -> Delivery:

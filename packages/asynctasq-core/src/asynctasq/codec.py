@@ -1,0 +1,67 @@
+"""The envelope: how a task becomes the bytes that a driver stores, and how it is read again.
+
+MessagePack (https://msgpack.org), as an array whose first element is the version. A later version
+appends fields with defaults; golden bytes of every version stay in the tests.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from asynctasq.errors import PayloadError
+from asynctasq.retry import RetryStrategy
+
+VERSION = 1
+
+
+class Envelope(Struct, array_like=True, frozen=True):
+    """A task as it travels: its registered name, its arguments, and the policy it was sent with."""
+
+    version: int
+    task: str
+    args: Raw
+    """A map from parameter to value, encoded by the task's own annotations."""
+    max_attempts: int
+    retry_strategy: RetryStrategy
+    retry_delay: float
+    retry_max_delay: float
+    timeout: float | None
+    correlation_id: str | None
+    store_result: bool
+
+
+_encoder = msgspec.msgpack.Encoder()
+_envelopes = msgspec.msgpack.Decoder(Envelope)
+
+encode = _encoder.encode
+"""Any value that msgspec knows, as MessagePack. Raises TypeError for others."""
+
+
+def encode_envelope(envelope: Envelope) -> bytes:
+    """The body of a message."""
+    return _encoder.encode(envelope)
+
+
+def decode_envelope(body: bytes) -> Envelope:
+    """Read a body; raises `PayloadError` for what is no envelope, or one of a later version."""
+    try:
+        envelope = _envelopes.decode(body)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise PayloadError(f"the body is not a task of this library: {error}") from error
+    if envelope.version != VERSION:
+        raise PayloadError(
+            f"the task was sent in version {envelope.version} of the envelope; this worker reads "
+            f"version {VERSION}: upgrade asynctasq-core here before the programs that dispatch"
+        )
+    return envelope
+
+
+def decode_value(raw: bytes, decoder: msgspec.msgpack.Decoder[Any]) -> Any:
+    """Read a value by its annotation; raises `PayloadError` where it does not fit."""
+    try:
+        return decoder.decode(raw)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise PayloadError(f"a value does not fit its annotation: {error}") from error

@@ -1,0 +1,1 @@
+"""Import paths of earlier documentation; everything here stands elsewhere."""

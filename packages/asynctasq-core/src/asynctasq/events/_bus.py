@@ -1,0 +1,109 @@
+"""From where events happen to the emitters: bounded, batched, on a thread and loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Awaitable, Sequence
+
+from asynctasq.events._emitter import EventEmitter, Selective
+from asynctasq.events._logging import LoggingEventEmitter
+from asynctasq.events._types import Event
+
+logger = logging.getLogger("asynctasq")
+CAPACITY = 10_000
+_CLOSE_WITHIN = 5.0
+
+
+class EventBus:
+    """Takes events from any thread and never blocks it; what does not fit is dropped and counted.
+
+    The emitters given are told in addition to the log. A slow or failing emitter delays and loses
+    events, never tasks.
+    """
+
+    def __init__(self, emitters: Sequence[EventEmitter] = (), capacity: int = CAPACITY) -> None:
+        self.dropped = 0
+        """Events that found the buffer full."""
+        self._emitters: tuple[EventEmitter, ...] = (LoggingEventEmitter(), *emitters)
+        self._capacity = capacity
+        self._waiting: deque[Event] = deque()
+        self._lock = threading.Lock()
+        self._teller: _Teller | None = None
+        self._closed = False
+
+    def wants(self, kind: type[Event]) -> bool:
+        """Whether anybody listens to this kind: else there is no need to make the event."""
+        return any(not isinstance(e, Selective) or e.wants(kind) for e in self._emitters)
+
+    def emit(self, event: Event) -> None:
+        """Tell an event, soon. Never blocks and never raises."""
+        if self._closed or len(self._waiting) >= self._capacity:
+            self.dropped += 1
+            return
+        self._waiting.append(event)
+        if self._teller is None:
+            with self._lock:
+                self._teller = self._teller or _Teller(self._waiting, self._emitters)
+        self._teller.wake()
+
+    async def close(self) -> None:
+        """Tell what waits, for up to five seconds, and close the emitters. Idempotent."""
+        self._closed = True
+        with self._lock:
+            teller, self._teller = self._teller, None
+        if teller is not None:
+            await asyncio.to_thread(teller.stop)
+        if self.dropped:
+            logger.warning("%d events were dropped: an emitter was too slow", self.dropped)
+
+
+class _Teller:
+    """The thread that calls the emitters."""
+
+    def __init__(self, waiting: deque[Event], emitters: Sequence[EventEmitter]) -> None:
+        self._waiting = waiting
+        self._emitters = emitters
+        self._loop = asyncio.new_event_loop()
+        self._news = asyncio.Event()
+        self._awake = False
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="asynctasq-events", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is something to tell; costs nothing while it is known."""
+        if not self._awake:
+            self._awake = True
+            self._loop.call_soon_threadsafe(self._news.set)
+
+    def stop(self) -> None:
+        """Tell the rest, close the emitters and end."""
+        self._stopping = True
+        self._loop.call_soon_threadsafe(self._news.set)
+        self._thread.join(_CLOSE_WITHIN)
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._tell())
+
+    async def _tell(self) -> None:
+        while not self._stopping or self._waiting:
+            await self._news.wait()
+            self._news.clear()
+            self._awake = False
+            batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            for emitter in self._emitters:
+                await _shielded(emitter.emit(batch), emitter)
+        for emitter in self._emitters:
+            await _shielded(emitter.close(), emitter)
+
+
+async def _shielded(work: Awaitable[None], emitter: EventEmitter) -> None:
+    """What an emitter raises is logged, and keeps no other from being told."""
+    try:
+        await work
+    except Exception:
+        logger.exception("event emitter %r failed", type(emitter).__qualname__)

@@ -1,0 +1,56 @@
+"""The emitter that is always on: events as log records, with their fields."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import msgspec
+
+from asynctasq.events._types import Event, TaskEvent, TaskFailed, WorkerEvent
+
+logger = logging.getLogger("asynctasq.events")
+
+
+class LoggingEventEmitter:
+    """Workers at INFO, failures at WARNING, the rest at DEBUG, on the logger `asynctasq.events`.
+
+    Every field of the event is an attribute of its record: ``task``, ``queue``, ``id``,
+    ``attempt``, ``correlation_id`` and so on.
+    """
+
+    def wants(self, kind: type[Event]) -> bool:
+        """Whether the logger would let it through."""
+        return logger.isEnabledFor(_level(kind))
+
+    async def emit(self, events: Sequence[Event]) -> None:
+        """Log each event that its level lets through."""
+        for event in events:
+            level = _level(type(event))
+            if logger.isEnabledFor(level):
+                fields = msgspec.structs.asdict(event)
+                logger.log(level, "%s", describe(event), extra={"event": event.name, **fields})
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def _level(kind: type[Event]) -> int:
+    if issubclass(kind, WorkerEvent):
+        return logging.INFO
+    return logging.WARNING if issubclass(kind, TaskFailed) else logging.DEBUG
+
+
+def describe(event: Event) -> str:
+    """An event in one line."""
+    if isinstance(event, TaskFailed):
+        after = "is dead" if event.final else "failed"
+        return (
+            f"task {event.task} {event.id} {after} on attempt {event.attempt} "
+            f"(queue {event.queue}): {event.error_type}: {event.error}"
+        )
+    if isinstance(event, TaskEvent):
+        return f"{event.name}: {event.task} {event.id} attempt {event.attempt} on {event.queue}"
+    if isinstance(event, WorkerEvent):
+        return f"{event.name}: {event.worker} on {', '.join(event.queues)}"
+    return event.name

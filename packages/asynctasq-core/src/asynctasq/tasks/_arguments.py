@@ -1,0 +1,169 @@
+"""The parameters of a task: bound, checked and encoded on one side, decoded on the other.
+
+They travel as a map from name to value. What is sent is decoded again before it leaves, by the
+very annotations that the worker will use, so that nothing is stored which no worker can read.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct, UnsetType
+from msgspec.structs import asdict
+
+from asynctasq.codec import decode_value, encode
+from asynctasq.errors import ArgumentError, TaskDefinitionError
+
+
+class Parameter(Struct, frozen=True):
+    """One parameter, as its task declares it."""
+
+    name: str
+    annotation: Any
+    default: Any = msgspec.UNSET
+    factory: Callable[[], Any] | UnsetType = msgspec.UNSET
+    keyword_only: bool = False
+
+
+class Arguments:
+    """The codec of one task's parameters."""
+
+    def __init__(self, task: str, parameters: tuple[Parameter, ...]) -> None:
+        self.task = task
+        self._types = {p.name: p.annotation for p in parameters}
+        self._struct = _struct(task, parameters)
+        try:
+            self._decoder = msgspec.msgpack.Decoder(self._struct, dec_hook=read_object)
+        except TypeError as error:
+            raise TaskDefinitionError(
+                f"task {task!r}: an annotation cannot be sent: {error}"
+            ) from error
+        self._loose = frozenset(p.name for p in parameters if _is_loose(p.annotation))
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Struct:
+        """Arguments as the task would be called with; raises TypeError as a call would."""
+        try:
+            return self._struct(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self.task}(): {error}") from None
+
+    def encode(self, bound: Struct) -> Raw:
+        """Encode what was bound; raises `ArgumentError` naming the argument that cannot travel."""
+        try:
+            raw = encode(bound)
+            arrived = self._decoder.decode(raw)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise self._refusal(bound) or ArgumentError(f"task {self.task!r}: {error}") from error
+        for name in self._loose:
+            if not _same(getattr(bound, name), getattr(arrived, name)):
+                raise self._changed(name, getattr(bound, name), getattr(arrived, name))
+        return Raw(raw)
+
+    def decode(self, raw: Raw) -> dict[str, Any]:
+        """Arguments by name; raises `PayloadError` where they do not fit this task's parameters."""
+        return asdict(decode_value(raw, self._decoder))
+
+    def _refusal(self, bound: Struct) -> ArgumentError | None:
+        """The first argument that, alone, cannot be encoded and read back."""
+        for name, annotation in self._types.items():
+            value = getattr(bound, name)
+            try:
+                msgspec.msgpack.decode(encode(value), type=annotation, dec_hook=read_object)
+            except (TypeError, ValueError, OverflowError, RecursionError) as error:
+                return ArgumentError(
+                    f"task {self.task!r}, argument {name!r}: a value of type {_type_name(value)} "
+                    f"cannot be sent as {_shown(annotation)}: {error}; send numbers, text, bytes, "
+                    "dates, UUID, Decimal, Enum, containers, dataclasses or Structs, or an id of it"
+                )
+        return None
+
+    def _changed(self, name: str, value: object, arrived: object) -> ArgumentError:
+        return ArgumentError(
+            f"task {self.task!r}, argument {name!r}: annotated as {_shown(self._types[name])}, this "
+            f"{_type_name(value)} would come back as another value, of type {_type_name(arrived)}; "
+            "annotate the parameter with the exact type"
+        )
+
+
+def resolve(task: str, owner: Any) -> dict[str, Any]:
+    """The evaluated annotations of a function or class."""
+    try:
+        return typing.get_type_hints(owner, include_extras=True)
+    except (NameError, AttributeError, TypeError) as error:
+        raise TaskDefinitionError(
+            f"task {task!r}: an annotation cannot be evaluated: {error}; the names that a task's "
+            "annotations use must be importable at run time, in its module's own scope"
+        ) from error
+
+
+def _struct(task: str, parameters: tuple[Parameter, ...]) -> type[Struct]:
+    """A Struct with the parameters as fields, which binds like the task's own signature."""
+    base = Struct
+    for keyword_only in (False, True):
+        fields = [_field(p) for p in parameters if p.keyword_only is keyword_only]
+        base = msgspec.defstruct(
+            task.rpartition(".")[2] or task,
+            fields,
+            bases=(base,),
+            kw_only=keyword_only,
+            forbid_unknown_fields=True,
+        )
+    return base
+
+
+def _field(parameter: Parameter) -> tuple[str, Any, Any]:
+    if parameter.factory is not msgspec.UNSET:
+        return parameter.name, parameter.annotation, msgspec.field(default_factory=parameter.factory)
+    if parameter.default is msgspec.UNSET:
+        return parameter.name, parameter.annotation, msgspec.field()
+    default = parameter.default
+    return parameter.name, parameter.annotation, msgspec.field(default_factory=lambda: default)
+
+
+def read_object(kind: type, value: object) -> object:
+    """``object`` reads as ``Any`` does; msgspec asks for every type that it does not know."""
+    if kind is object:
+        return value
+    raise NotImplementedError(f"{kind.__qualname__} is not a type that can be sent")
+
+
+def _is_loose(annotation: Any) -> bool:
+    """Whether it has ``Any`` within: msgspec may then read back another type than was sent."""
+    pending: list[Any] = [msgspec.inspect.type_info(annotation)]
+    seen: set[int] = set()
+    while pending:
+        info = pending.pop()
+        if isinstance(info, msgspec.inspect.AnyType):
+            return True
+        if isinstance(info, msgspec.inspect.CustomType) and info.cls is object:
+            return True
+        if id(info) not in seen:
+            seen.add(id(info))
+            pending += _parts(info)
+    return False
+
+
+def _parts(info: Any) -> list[Any]:
+    """The types that a type is made of."""
+    parts = [getattr(info, name, None) for name in ("item_type", "key_type", "value_type", "type")]
+    parts += getattr(info, "item_types", ())
+    parts += getattr(info, "types", ())
+    parts += [field.type for field in getattr(info, "fields", ())]
+    return [part for part in parts if isinstance(part, msgspec.inspect.Type)]
+
+
+def _same(sent: object, arrived: object) -> bool:
+    # repr: NaN is not equal to itself.
+    return type(sent) is type(arrived) and (sent == arrived or repr(sent) == repr(arrived))
+
+
+def _type_name(value: object) -> str:
+    return type(value).__qualname__
+
+
+def _shown(annotation: Any) -> str:
+    plain = isinstance(annotation, type) and not typing.get_args(annotation)
+    return annotation.__qualname__ if plain else str(annotation).replace("typing.", "")

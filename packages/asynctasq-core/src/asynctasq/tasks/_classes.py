@@ -1,0 +1,166 @@
+"""Tasks as classes: fields are what is sent, ``execute`` is what runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from abc import abstractmethod
+from typing import Any, ClassVar, TypeVar, dataclass_transform
+
+import msgspec
+
+from asynctasq.errors import TaskDefinitionError
+from asynctasq.tasks._arguments import Parameter, resolve
+from asynctasq.tasks._call import Call, Chain
+from asynctasq.tasks._config import TaskConfig, check_config
+from asynctasq.tasks._definition import TASKS, Definition, name_of, origin_of, return_annotation
+
+R = TypeVar("R")
+_RESERVED = frozenset(name for name in dir(Chain) if not name.startswith("__"))
+"""What a field or method of a task must not be named: it would hide a method of the chain."""
+
+
+@dataclass_transform(field_specifiers=(dataclasses.field,))
+class ClassTask(Chain[R]):
+    """What the four kinds have in common: a subclass becomes a dataclass and a registered task.
+
+    ``class Invoice(AsyncTask[str], name="invoice")`` gives it another name than
+    ``module.qualname``. A subclass without ``execute`` is a base for others, and no task.
+    """
+
+    config: ClassVar[TaskConfig] = {}
+    """Settings of every call of this task."""
+    _is_async: ClassVar[bool]
+    _in_process: ClassVar[bool]
+    _definition: ClassVar[Definition[Any] | None] = None
+
+    def __init_subclass__(cls, *, name: str | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__module__ == __name__:  # one of the four kinds
+            return
+        dataclasses.dataclass(cls)
+        task = name_of(cls, name)
+        _check(cls, task)
+        cls._definition = None
+        if not getattr(cls.execute, "__isabstractmethod__", False):
+            cls._definition = _define(cls, task)
+            TASKS.add(cls._definition)
+
+    @abstractmethod
+    def execute(self) -> Any:
+        """What the task does. Its fields are there as attributes."""
+        raise NotImplementedError
+
+    def should_retry(self, error: Exception) -> bool:
+        """Whether this error deserves another attempt, where one is left."""
+        return True
+
+    async def failed(self, error: Exception) -> None:
+        """Called once, after the task has become dead. What it raises is only logged."""
+
+    def prepared(self) -> Call[R]:
+        definition = type(self)._definition
+        if definition is None:
+            raise TaskDefinitionError(f"{type(self).__qualname__} has no execute(): it is no task")
+        values = {name: getattr(self, name) for name in _field_names(type(self))}
+        return Call(definition, definition.arguments.bind((), values), {})
+
+
+class AsyncTask(ClassTask[R]):
+    """A coroutine on the worker's event loop."""
+
+    _is_async = True
+    _in_process = False
+
+    @abstractmethod
+    async def execute(self) -> R:
+        """What the task does. Its fields are there as attributes."""
+        raise NotImplementedError
+
+
+class SyncTask(ClassTask[R]):
+    """A plain function, in a thread of the worker."""
+
+    _is_async = False
+    _in_process = False
+
+    @abstractmethod
+    def execute(self) -> R:
+        """What the task does. Its fields are there as attributes."""
+        raise NotImplementedError
+
+
+class AsyncProcessTask(ClassTask[R]):
+    """A coroutine on the event loop of a child process."""
+
+    _is_async = True
+    _in_process = True
+
+    @abstractmethod
+    async def execute(self) -> R:
+        """What the task does. Its fields are there as attributes."""
+        raise NotImplementedError
+
+
+class SyncProcessTask(ClassTask[R]):
+    """A plain function in a child process: for work that keeps a CPU, or the GIL, to itself."""
+
+    _is_async = False
+    _in_process = True
+
+    @abstractmethod
+    def execute(self) -> R:
+        """What the task does. Its fields are there as attributes."""
+        raise NotImplementedError
+
+
+def _define(cls: type[ClassTask[Any]], task: str) -> Definition[Any]:
+    return Definition(
+        name=task,
+        origin=origin_of(cls, getattr(cls, "__firstlineno__", 0)),
+        config=cls.config,
+        is_async=cls._is_async,
+        in_process=cls._in_process,
+        hints=lambda: resolve(task, cls),
+        declared=lambda hints: _parameters(cls, hints),
+        make=lambda arguments: cls(**arguments),
+        returns=lambda: return_annotation(task, cls.execute),
+    )
+
+
+def _check(cls: type[ClassTask[Any]], task: str) -> None:
+    """Raise `TaskDefinitionError` or `ConfigError` for a class that cannot work as a task."""
+    fields = _field_names(cls)
+    for taken in sorted(_RESERVED & {*fields, *vars(cls)}):
+        raise TaskDefinitionError(
+            f"task {task!r}: {taken!r} would hide the method of that name, which every task has "
+            "for its dispatch: choose another name"
+        )
+    if list(inspect.signature(cls).parameters) != fields:
+        raise TaskDefinitionError(
+            f"task {task!r}: what a task is made with are its fields ({', '.join(fields) or 'none'}"
+            "); declare them with annotations, as in a dataclass, without __init__ or InitVar"
+        )
+    if inspect.iscoroutinefunction(cls.execute) is not cls._is_async:
+        expected = "async def" if cls._is_async else "def"
+        raise TaskDefinitionError(f"task {task!r}: execute() of this kind of task is {expected}")
+    check_config(cls.config, f"task {task!r}")
+
+
+def _field_names(cls: type[ClassTask[Any]]) -> list[str]:
+    return [field.name for field in dataclasses.fields(cls) if field.init]  # type: ignore[arg-type]
+
+
+def _parameters(cls: type[ClassTask[Any]], hints: dict[str, Any]) -> tuple[Parameter, ...]:
+    missing = dataclasses.MISSING
+    return tuple(
+        Parameter(
+            name=field.name,
+            annotation=hints[field.name],
+            default=msgspec.UNSET if field.default is missing else field.default,
+            factory=msgspec.UNSET if field.default_factory is missing else field.default_factory,
+            keyword_only=field.kw_only,
+        )
+        for field in dataclasses.fields(cls)  # type: ignore[arg-type]
+        if field.init
+    )
