@@ -25,6 +25,7 @@ from msgspec import Struct, field
 from msgspec.structs import force_setattr
 
 from asynctasq._ids import uuid7
+from asynctasq._secret import Secret as Secret
 from asynctasq.errors import InvalidMessage, Unsupported
 
 API: Final = (1, 0)
