@@ -102,7 +102,10 @@ class TaskRef(Struct, frozen=True, order=True):
 
 
 class Failure(Struct, frozen=True):
-    """Why an attempt failed. Cut to its bounds (256, 4,096 and 16,384 characters) when made."""
+    """Why an attempt failed. Cut to its bounds (256, 4,096 and 16,384 characters) when made.
+
+    What some backend cannot store as text, NUL and lone surrogates, is escaped when made.
+    """
 
     type: str
     text: str = ""
@@ -110,9 +113,9 @@ class Failure(Struct, frozen=True):
     """The end of it, where the error was raised, if it had to be cut. Holds no local variables."""
 
     def __post_init__(self) -> None:
-        force_setattr(self, "type", self.type[:256])
-        force_setattr(self, "text", self.text[:4096])
-        force_setattr(self, "traceback", self.traceback[-16_384:])
+        force_setattr(self, "type", _storable(self.type)[:256])
+        force_setattr(self, "text", _storable(self.text)[:4096])
+        force_setattr(self, "traceback", _storable(self.traceback)[-16_384:])
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
@@ -307,7 +310,8 @@ class Driver(Protocol):
         Each is one atomic step where its name is in ``capabilities.atomic``; elsewhere the new copy
         is confirmed before the old is removed. Fenced by receipt: a delivery that is no longer held
         is in ``lost`` and changes nothing. A receipt is held until its message is handed out again:
-        a lease that merely ran out may still be settled.
+        a lease that merely ran out may still be settled. Raises `InvalidMessage` and `Unsupported`,
+        for a delay that cannot be kept, before anything is sent.
 
         *After a crash*, or `DriverUnavailable` or `OutcomeUnknown`: each outcome happened or did
         not. Safe to repeat; what had happened is then in ``lost``.
@@ -460,6 +464,25 @@ def check_messages(messages: Sequence[Message], capabilities: Capabilities) -> N
         _require(message, "visibility_timeout", message.visibility_timeout, capabilities.max_lease)
     if len({message.id for message in messages}) < len(messages):
         raise InvalidMessage("the same id twice in one batch: every message needs an id of its own")
+
+
+def check_outcomes(outcomes: Sequence[Outcome], capabilities: Capabilities) -> None:
+    """Refuse a delay that no backend, or not this one, can keep. Drivers call it in ``settle``.
+
+    Raises `InvalidMessage` (negative or unbounded) and `Unsupported` (longer than is declared),
+    naming the message: once the old copy is gone it would be too late.
+    """
+    for outcome in outcomes:
+        if isinstance(outcome, Retry | Release):
+            if not 0 <= outcome.delay < float("inf"):
+                raise InvalidMessage(
+                    f"message {outcome.delivery.id}: delay {outcome.delay}: expected seconds >= 0"
+                )
+            _require(outcome.delivery, "delay", outcome.delay, capabilities.max_delay)
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "\\x00").encode(errors="backslashreplace").decode()
 
 
 def _problem(message: Message, can: Capabilities) -> str | None:

@@ -24,6 +24,7 @@ from asynctasq.driver import (
     Retry,
     Settled,
     check_messages,
+    check_outcomes,
 )
 from asynctasq.errors import DriverClosed, Unsupported
 from asynctasq.memory._queue import Queue, Task
@@ -121,6 +122,7 @@ class MemoryDriver(MemoryTasks):
 
     async def settle(self, outcomes: Sequence[Outcome]) -> Settled:
         self._check_open()
+        check_outcomes(outcomes, self.capabilities)
         with self._store.lock:
             now = self._now()
             lost = tuple(o.delivery for o in outcomes if not self._apply(o, now))
