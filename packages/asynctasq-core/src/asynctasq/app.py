@@ -36,6 +36,7 @@ async def close() -> None:
     """
     await _client.close_current()
     await asyncio.to_thread(_portal.close)
+    await _client.close_events()
 
 
 def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

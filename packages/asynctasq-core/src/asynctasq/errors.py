@@ -18,6 +18,7 @@
     ├── TaskDefinitionError         a task class or function that cannot work
     ├── ArgumentError               arguments that cannot be sent and read back
     ├── PayloadError                a stored task this process cannot read
+    ├── WorkerLost                  a run ended with its worker, or was stopped from outside
     ├── PartlyEnqueued              a batch of which not all is stored
     ├── TaskFailed                  ``result()`` of a task that is dead
     ├── ResultTimeout               ``result()`` waited as long as it was told to
@@ -107,6 +108,10 @@ class ArgumentError(AsyncTasQError, TypeError):
 
 class PayloadError(AsyncTasQError):
     """A stored task that this process cannot read, or whose name it does not know."""
+
+
+class WorkerLost(AsyncTasQError):
+    """Runs of a task ended with their worker; given to ``failed()`` when that was too often."""
 
 
 class PartlyEnqueued(AsyncTasQError):

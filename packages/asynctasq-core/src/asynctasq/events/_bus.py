@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 import threading
 from collections import deque
@@ -44,20 +45,36 @@ class EventBus:
             self.dropped += 1
             return
         self._waiting.append(event)
-        if self._teller is None:
-            with self._lock:
-                self._teller = self._teller or _Teller(self._waiting, self._emitters)
-        self._teller.wake()
+        (self._teller or self._start()).wake()
 
-    async def close(self) -> None:
-        """Tell what waits, for up to five seconds, and close the emitters. Idempotent."""
+    def retire(self) -> threading.Thread | None:
+        """Take no more; the thread tells what waits, closes the emitters and ends. Idempotent."""
         self._closed = True
         with self._lock:
             teller, self._teller = self._teller, None
-        if teller is not None:
-            await asyncio.to_thread(teller.stop)
+        if teller is None:
+            return None
+        atexit.unregister(self.close_now)
+        teller.stop()
+        return teller.thread
+
+    def close_now(self) -> None:
+        """Retire, and wait for up to five seconds until that is done."""
+        if thread := self.retire():
+            thread.join(_CLOSE_WITHIN)
         if self.dropped:
             logger.warning("%d events were dropped: an emitter was too slow", self.dropped)
+
+    async def close(self) -> None:
+        """`close_now`, without blocking the loop."""
+        await asyncio.to_thread(self.close_now)
+
+    def _start(self) -> _Teller:
+        with self._lock:
+            if self._teller is None:
+                self._teller = _Teller(self._waiting, self._emitters)
+                atexit.register(self.close_now)
+            return self._teller
 
 
 class _Teller:
@@ -70,8 +87,8 @@ class _Teller:
         self._news = asyncio.Event()
         self._awake = False
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="asynctasq-events", daemon=True)
-        self._thread.start()
+        self.thread = threading.Thread(target=self._run, name="asynctasq-events", daemon=True)
+        self.thread.start()
 
     def wake(self) -> None:
         """There is something to tell; costs nothing while it is known."""
@@ -80,10 +97,9 @@ class _Teller:
             self._loop.call_soon_threadsafe(self._news.set)
 
     def stop(self) -> None:
-        """Tell the rest, close the emitters and end."""
+        """Tell the rest, close the emitters and end; does not wait for that."""
         self._stopping = True
         self._loop.call_soon_threadsafe(self._news.set)
-        self._thread.join(_CLOSE_WITHIN)
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:

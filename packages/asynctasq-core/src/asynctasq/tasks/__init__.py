@@ -7,10 +7,14 @@ from asynctasq.tasks._classes import AsyncProcessTask as AsyncProcessTask
 from asynctasq.tasks._classes import AsyncTask as AsyncTask
 from asynctasq.tasks._classes import SyncProcessTask as SyncProcessTask
 from asynctasq.tasks._classes import SyncTask as SyncTask
+from asynctasq.tasks._client import event_bus as event_bus
 from asynctasq.tasks._config import TaskConfig as TaskConfig
 from asynctasq.tasks._current import CurrentTask as CurrentTask
 from asynctasq.tasks._current import current as current
+from asynctasq.tasks._current import enter_task as enter_task
+from asynctasq.tasks._definition import TASKS as TASKS
 from asynctasq.tasks._definition import Definition as Definition
+from asynctasq.tasks._definition import Runnable as Runnable
 from asynctasq.tasks._dispatch import dispatch_many as dispatch_many
 from asynctasq.tasks._function import FunctionTask as FunctionTask
 from asynctasq.tasks._function import task as task

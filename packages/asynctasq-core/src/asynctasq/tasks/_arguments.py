@@ -116,7 +116,11 @@ def _struct(task: str, parameters: tuple[Parameter, ...]) -> type[Struct]:
 
 def _field(parameter: Parameter) -> tuple[str, Any, Any]:
     if parameter.factory is not msgspec.UNSET:
-        return parameter.name, parameter.annotation, msgspec.field(default_factory=parameter.factory)
+        return (
+            parameter.name,
+            parameter.annotation,
+            msgspec.field(default_factory=parameter.factory),
+        )
     if parameter.default is msgspec.UNSET:
         return parameter.name, parameter.annotation, msgspec.field()
     default = parameter.default

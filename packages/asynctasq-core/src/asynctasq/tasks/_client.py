@@ -7,15 +7,15 @@ Made at the first use on a loop, replaced when `init()` has been called since, c
 from __future__ import annotations
 
 import asyncio
+import threading
 import warnings
 from collections.abc import AsyncGenerator
 from weakref import WeakKeyDictionary
 
-from asynctasq.config import Settings, current
+from asynctasq.config import Settings, current, make_driver
 from asynctasq.driver import Driver, ResultStore
 from asynctasq.errors import ResultUnavailable
 from asynctasq.events import EventBus
-from asynctasq.plugins import make_driver
 from asynctasq.tasks._outbox import Outbox
 
 
@@ -24,7 +24,7 @@ class Client:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.events = EventBus(settings.emitters)
+        self.events = event_bus(settings)
         self._opening: dict[str, asyncio.Task[Driver]] = {}
         self._outboxes: dict[str, Outbox] = {}
         self._closed = False
@@ -76,7 +76,6 @@ class Client:
             await asyncio.wait((opening,))
             if not _failed(opening):
                 await opening.result().close()
-        await self.events.close()
         await self._guard.aclose()
 
     async def _open(self, name: str) -> Driver:
@@ -107,6 +106,30 @@ async def _close_with_loop(client: Client) -> AsyncGenerator[None]:
                 stacklevel=1,
             )
             await client.close()
+
+
+_buses: dict[Settings, EventBus] = {}
+"""The bus of the settings in force: one for all loops, as an emitter is used from one only."""
+_buses_lock = threading.Lock()
+
+
+def event_bus(settings: Settings) -> EventBus:
+    """Where events are told under these settings; that of earlier settings is retired."""
+    with _buses_lock:
+        for outdated in [known for known in _buses if known is not settings]:
+            _buses.pop(outdated).retire()
+        if settings not in _buses:
+            _buses[settings] = EventBus(settings.emitters)
+        return _buses[settings]
+
+
+async def close_events() -> None:
+    """Tell what waits to be told, and close the emitters."""
+    with _buses_lock:
+        buses = tuple(_buses.values())
+        _buses.clear()
+    for bus in buses:
+        await bus.close()
 
 
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Client] = WeakKeyDictionary()

@@ -35,3 +35,8 @@ def current_correlation_id() -> str | None:
     """The running task's correlation id, which the tasks that it dispatches inherit."""
     running = RUNNING.get(None)
     return None if running is None else running.correlation_id
+
+
+def enter_task(running: CurrentTask) -> None:
+    """From here on, in this context, this task runs. For the worker."""
+    RUNNING.set(running)

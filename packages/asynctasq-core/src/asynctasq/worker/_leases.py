@@ -1,0 +1,65 @@
+"""Leases of everything that this worker holds, renewed after a third of their time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from asynctasq.driver import Delivery, Driver
+from asynctasq.errors import DriverError
+
+logger = logging.getLogger("asynctasq.worker")
+_SHARE = 3.0
+"""A lease is renewed after this part of it: two more tries before it ends."""
+_IDLE = 1.0
+
+
+class Held(Protocol):
+    """Something that holds a delivery."""
+
+    delivery: Delivery
+    renew_at: float
+
+
+class Leases:
+    """Renews, in one call, whatever is due for it."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        held: Callable[[], Iterable[Held]],
+        on_lost: Callable[[Delivery], None],
+    ) -> None:
+        self._driver = driver
+        self._held = held
+        self._on_lost = on_lost
+
+    async def run(self) -> None:
+        """Renew, for ever."""
+        while True:
+            await asyncio.sleep(await self._renew_due())
+
+    async def _renew_due(self) -> float:
+        """Renew what is due; returns seconds until the next is."""
+        now = time.monotonic()
+        due = [held for held in self._held() if held.renew_at <= now]
+        if due:
+            try:
+                renewed = await self._driver.extend([held.delivery for held in due])
+            except DriverError as error:
+                logger.warning("%d leases could not be renewed: %s", len(due), error)
+            else:
+                for held in due:
+                    held.renew_at = renew_time(held.delivery, now)
+                for delivery in renewed.lost:
+                    self._on_lost(delivery)
+        soonest = min((held.renew_at for held in self._held()), default=now + _IDLE)
+        return min(max(soonest - time.monotonic(), 0.02), _IDLE)
+
+
+def renew_time(delivery: Delivery, now: float) -> float:
+    """When a lease that began now should be renewed."""
+    return now + delivery.lease / _SHARE
