@@ -29,6 +29,9 @@ class EventBus:
         self.dropped = 0
         """Events that found the buffer full."""
         self._emitters: tuple[EventEmitter, ...] = (LoggingEventEmitter(), *emitters)
+        selective = [emitter for emitter in self._emitters if isinstance(emitter, Selective)]
+        self._wants_all = len(selective) < len(self._emitters)
+        self._wants = [emitter.wants for emitter in selective]
         self._capacity = capacity
         self._waiting: deque[Event] = deque()
         self._lock = threading.Lock()
@@ -37,7 +40,7 @@ class EventBus:
 
     def wants(self, kind: type[Event]) -> bool:
         """Whether anybody listens to this kind: else there is no need to make the event."""
-        return any(not isinstance(e, Selective) or e.wants(kind) for e in self._emitters)
+        return self._wants_all or any(wants(kind) for wants in self._wants)
 
     def emit(self, event: Event) -> None:
         """Tell an event, soon. Never blocks and never raises."""

@@ -7,9 +7,24 @@ from collections.abc import Sequence
 
 import msgspec
 
-from asynctasq.events._types import Event, TaskEvent, TaskFailed, WorkerEvent
+from asynctasq.events._types import (
+    Event,
+    TaskEvent,
+    TaskFailed,
+    WorkerEvent,
+    WorkerHeartbeat,
+    WorkerOffline,
+    WorkerOnline,
+)
 
 logger = logging.getLogger("asynctasq.events")
+_LEVELS: dict[type[Event], int] = {
+    WorkerOnline: logging.INFO,
+    WorkerHeartbeat: logging.INFO,
+    WorkerOffline: logging.INFO,
+    TaskFailed: logging.WARNING,
+}
+"""The others: DEBUG."""
 
 
 class LoggingEventEmitter:
@@ -21,24 +36,18 @@ class LoggingEventEmitter:
 
     def wants(self, kind: type[Event]) -> bool:
         """Whether the logger would let it through."""
-        return logger.isEnabledFor(_level(kind))
+        return logger.isEnabledFor(_LEVELS.get(kind, logging.DEBUG))
 
     async def emit(self, events: Sequence[Event]) -> None:
         """Log each event that its level lets through."""
         for event in events:
-            level = _level(type(event))
+            level = _LEVELS.get(type(event), logging.DEBUG)
             if logger.isEnabledFor(level):
                 fields = msgspec.structs.asdict(event)
                 logger.log(level, "%s", describe(event), extra={"event": event.name, **fields})
 
     async def close(self) -> None:
         """Nothing is held."""
-
-
-def _level(kind: type[Event]) -> int:
-    if issubclass(kind, WorkerEvent):
-        return logging.INFO
-    return logging.WARNING if issubclass(kind, TaskFailed) else logging.DEBUG
 
 
 def describe(event: Event) -> str:

@@ -159,7 +159,7 @@ def _parameters(cls: type[ClassTask[Any]], hints: dict[str, Any]) -> tuple[Param
             annotation=hints[field.name],
             default=msgspec.UNSET if field.default is missing else field.default,
             factory=msgspec.UNSET if field.default_factory is missing else field.default_factory,
-            keyword_only=field.kw_only,
+            keyword_only=bool(field.kw_only),
         )
         for field in dataclasses.fields(cls)  # type: ignore[arg-type]
         if field.init

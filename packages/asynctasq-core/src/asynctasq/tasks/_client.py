@@ -10,13 +10,17 @@ import asyncio
 import threading
 import warnings
 from collections.abc import AsyncGenerator
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from asynctasq.config import Settings, current, make_driver
 from asynctasq.driver import Driver, ResultStore
 from asynctasq.errors import ResultUnavailable
 from asynctasq.events import EventBus
+from asynctasq.tasks._config import TaskConfig
+from asynctasq.tasks._definition import Definition
 from asynctasq.tasks._outbox import Outbox
+from asynctasq.tasks._policy import Policy, decide
 
 
 class Client:
@@ -27,6 +31,7 @@ class Client:
         self.events = event_bus(settings)
         self._opening: dict[str, asyncio.Task[Driver]] = {}
         self._outboxes: dict[str, Outbox] = {}
+        self._policies: dict[Definition[Any], Policy] = {}
         self._closed = False
         self._guard = _close_with_loop(self)
 
@@ -41,6 +46,16 @@ class Client:
             opening = self._opening[name] = asyncio.ensure_future(self._open(name))
         # One caller's cancellation must not take the driver from the others.
         return await asyncio.shield(opening)
+
+    def policy(self, definition: Definition[Any], own: TaskConfig) -> Policy:
+        """How a call of this task with settings of its own is sent."""
+        if own:
+            return decide(self.settings.config, {**definition.config, **own})
+        policy = self._policies.get(definition)
+        if policy is None:
+            policy = decide(self.settings.config, definition.config)
+            self._policies[definition] = policy
+        return policy
 
     def outbox(self, name: str) -> Outbox:
         """Where messages for that driver are put."""

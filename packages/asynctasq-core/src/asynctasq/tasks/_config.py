@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from asynctasq.driver import QUEUE_NAME
 from asynctasq.errors import ConfigError
@@ -72,7 +72,7 @@ def check_config(config: Mapping[str, Any], where: str) -> TaskConfig:
             known = ", ".join(TaskConfig.__annotations__)
             raise ConfigError(f"{where}: no setting {key!r}{hint} (there are: {known})")
         check_value(key, value, where)
-    return TaskConfig(**config)  # type: ignore[typeddict-item]
+    return cast(TaskConfig, config)
 
 
 def check_value(key: str, value: object, where: str) -> None:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from asynctasq.codec import VERSION, Envelope, encode_envelope
-from asynctasq.config import Config
 from asynctasq.driver import JoinsTransaction, Message, check_messages
 from asynctasq.errors import AsyncTasQError, OutcomeUnknown, PartlyEnqueued, Unsupported
 from asynctasq.events import TaskEnqueued
 from asynctasq.plugins import driver_class
 from asynctasq.tasks._client import Client, current_client
+from asynctasq.tasks._current import current_correlation_id
 from asynctasq.tasks._handle import TaskHandle
 from asynctasq.tasks._outbox import BATCH
-from asynctasq.tasks._policy import Policy, decide
+from asynctasq.tasks._policy import Policy
 from asynctasq.tasks._portal import run_sync
 
 if TYPE_CHECKING:
@@ -28,15 +28,20 @@ R = TypeVar("R")
 class Parcel:
     """A call made ready: its policy and its message."""
 
-    __slots__ = ("call", "message", "policy")
+    __slots__ = ("call", "correlation_id", "message", "policy")
 
-    def __init__(self, call: Call[Any], config: Config) -> None:
-        definition = call.definition
+    def __init__(self, call: Call[Any], client: Client) -> None:
+        call.spend()
         self.call = call
-        self.policy: Policy = decide(config, {**definition.config, **call.config})
+        self.policy: Policy = client.policy(call.definition, call.config)
+        self.correlation_id = (
+            self.policy.correlation_id
+            or current_correlation_id()
+            or client.settings.config.correlation_id
+        )
         self.message = Message(
             queue=self.policy.queue,
-            body=_body(call, self.policy),
+            body=_body(call, self.policy, self.correlation_id),
             delay=call.delayed,
             visibility_timeout=self.policy.visibility_timeout,
         )
@@ -51,9 +56,8 @@ class Parcel:
 
 async def dispatch(call: Call[R], connection: Any) -> TaskHandle[R]:
     """See `Chain.dispatch`."""
-    call.spend()
     client = await current_client()
-    parcel = Parcel(call, client.settings.config)
+    parcel = Parcel(call, client)
     if connection is None:
         await client.outbox(parcel.policy.driver).put(parcel.message)
         _tell_enqueued(client, (parcel,))
@@ -78,7 +82,7 @@ async def dispatch_many(
     of its transaction.
     """
     client = await current_client()
-    parcels = [_parcel(call, client.settings.config) for call in calls]
+    parcels = [Parcel(call.prepared(), client) for call in calls]
     groups = _by_driver(parcels)
     for driver, group in groups.items():
         check_messages([p.message for p in group], driver_class(driver).capabilities)
@@ -150,12 +154,6 @@ async def _enqueue_in(
         raise error
 
 
-def _parcel(call: Chain[Any], config: Config) -> Parcel:
-    single = call.prepared()
-    single.spend()
-    return Parcel(single, config)
-
-
 def _by_driver(parcels: Iterable[Parcel]) -> dict[str, list[Parcel]]:
     groups: dict[str, list[Parcel]] = {}
     for parcel in parcels:
@@ -163,7 +161,7 @@ def _by_driver(parcels: Iterable[Parcel]) -> dict[str, list[Parcel]]:
     return groups
 
 
-def _body(call: Call[Any], policy: Policy) -> bytes:
+def _body(call: Call[Any], policy: Policy, correlation_id: str | None) -> bytes:
     return encode_envelope(
         Envelope(
             version=VERSION,
@@ -174,13 +172,15 @@ def _body(call: Call[Any], policy: Policy) -> bytes:
             retry_delay=policy.retry_delay,
             retry_max_delay=policy.retry_max_delay,
             timeout=policy.timeout,
-            correlation_id=policy.correlation_id,
+            correlation_id=correlation_id,
             store_result=policy.store_result,
         )
     )
 
 
 def _tell_enqueued(client: Client, parcels: Iterable[Parcel]) -> None:
+    if not client.events.wants(TaskEnqueued):
+        return
     now = time.time()
     for parcel in parcels:
         client.events.emit(
@@ -189,7 +189,7 @@ def _tell_enqueued(client: Client, parcels: Iterable[Parcel]) -> None:
                 id=parcel.message.id,
                 task=parcel.call.definition.name,
                 queue=parcel.message.queue,
-                correlation_id=parcel.policy.correlation_id,
+                correlation_id=parcel.correlation_id,
                 delay=parcel.message.delay,
             )
         )

@@ -7,7 +7,6 @@ from msgspec import Struct
 from asynctasq.config import Config
 from asynctasq.retry import RetryStrategy
 from asynctasq.tasks._config import TaskConfig
-from asynctasq.tasks._current import current_correlation_id
 
 
 class Policy(Struct, frozen=True, kw_only=True):
@@ -22,6 +21,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     retry_max_delay: float
     timeout: float | None
     correlation_id: str | None
+    """The call's or the task's own; None: that of the task it is dispatched in, or the option."""
     store_result: bool
 
 
@@ -39,7 +39,6 @@ def decide(config: Config, task: TaskConfig) -> Policy:
         retry_delay=task.get("retry_delay", config.task_default("retry_delay", driver)),
         retry_max_delay=config.default_retry_max_delay,
         timeout=task.get("timeout", config.default_timeout),
-        correlation_id=task.get("correlation_id", current_correlation_id())
-        or config.correlation_id,
+        correlation_id=task.get("correlation_id"),
         store_result=task.get("store_result", config.store_results),
     )

@@ -122,6 +122,9 @@ class Job:
             logger.exception("should_retry() of task %s %s failed", self.name, self.delivery.id)
             return True
 
+    def __str__(self) -> str:
+        return f"{self.name} {self.delivery.id} (queue {self.delivery.queue})"
+
 
 def failure_of(error: BaseException) -> Failure:
     """A failure whose traceback begins in the user's code, not in this library's."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
 from asynctasq.codec import encode
 from asynctasq.config import Config
-from asynctasq.driver import Delivery, Failure, Outcome, Release, TaskRef
+from asynctasq.driver import Delivery, Failure, Outcome, Release
 from asynctasq.errors import AsyncTasQError
 from asynctasq.worker._decide import after_error, after_success, after_unreadable, before_run
 from asynctasq.worker._job import Job, failure_of
@@ -18,6 +18,12 @@ from asynctasq.worker._report import Reporter
 from asynctasq.worker._unreadable import FirstSeen
 
 logger = logging.getLogger("asynctasq.worker")
+Key: TypeAlias = tuple[str, int]
+
+
+def _key(delivery: Delivery) -> Key:
+    """Queue and id; the id as a number, as a UUID is hashed in Python code."""
+    return delivery.queue, delivery.id.int
 
 
 class Runner:
@@ -30,7 +36,7 @@ class Runner:
         settle: Callable[[Outcome], None],
         report: Reporter,
     ) -> None:
-        self.held: dict[TaskRef, Job] = {}
+        self.held: dict[Key, Job] = {}
         """Every job from its hand-out until it is settled: all of these need their lease."""
         self.room = asyncio.Event()
         """Set when there is a use for more deliveries."""
@@ -41,6 +47,7 @@ class Runner:
         self._buffer: deque[Job] = deque()
         self._running: set[Job] = set()
         self._unreadable = FirstSeen()
+        self._loop = asyncio.get_running_loop()
         self.room.set()
 
     def wanted(self) -> int:
@@ -50,9 +57,10 @@ class Runner:
     def accept(self, deliveries: Iterable[Delivery]) -> None:
         """Take over deliveries: run, buffer, or adopt what runs here already."""
         for delivery in deliveries:
-            job = self.held.get(delivery.ref)
+            key = _key(delivery)
+            job = self.held.get(key)
             if job is None:
-                job = self.held[delivery.ref] = Job(delivery)
+                job = self.held[key] = Job(delivery)
                 self._buffer.append(job)
             elif outcome := job.adopt(delivery):
                 self._settle(outcome)
@@ -76,7 +84,7 @@ class Runner:
             self._end(job, self._after_unreadable(job, error))
             return
         self._running.add(job)
-        job.running = asyncio.ensure_future(self._run(job))
+        job.running = self._loop.create_task(self._run(job))
 
     def _after_unreadable(self, job: Job, error: Exception) -> Outcome:
         seen_for = self._unreadable.seconds(job.delivery.ref)
@@ -131,23 +139,23 @@ class Runner:
 
     def settled(self, outcomes: Sequence[Outcome], lost: Sequence[Delivery]) -> None:
         """The backend has them: let the jobs go, and tell what happened."""
-        fenced = {(delivery.ref, delivery.receipt) for delivery in lost}
+        fenced = {(_key(delivery), delivery.receipt) for delivery in lost}
         for outcome in outcomes:
-            ref, receipt = outcome.delivery.ref, outcome.delivery.receipt
-            job = self.held.get(ref)
+            key, receipt = _key(outcome.delivery), outcome.delivery.receipt
+            job = self.held.get(key)
             if job is None or job.delivery.receipt != receipt:
                 continue  # adopted anew since: that receipt is settled by itself
-            del self.held[ref]
-            if (ref, receipt) in fenced:
-                logger.warning("the lease of task %s was lost before it was settled", ref)
+            del self.held[key]
+            if fenced and (key, receipt) in fenced:
+                logger.warning("the lease of task %s was lost before it was settled", job)
             else:
                 self._report.settled(job, outcome)
 
     def lost(self, delivery: Delivery) -> None:
         """The backend says that this lease is somebody else's now."""
-        job = self.held.get(delivery.ref)
+        job = self.held.get(_key(delivery))
         if job is not None and job.delivery.receipt == delivery.receipt and job.outcome is None:
-            logger.warning("the lease of task %s was lost while it ran", delivery.ref)
+            logger.warning("the lease of task %s was lost while it ran", job)
 
     def release_buffer(self) -> None:
         """Give back what has not started."""
