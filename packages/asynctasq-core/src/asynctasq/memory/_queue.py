@@ -42,7 +42,7 @@ Entry: TypeAlias = tuple[float, int, int, Task]
 
 
 class Queue:
-    """The tasks of one queue by id, the heap of the due ones, and the heap of all that time moves."""
+    """The tasks of a queue by id, a heap of the due ones, and a heap of all that time moves."""
 
     def __init__(self) -> None:
         self.tasks: dict[UUID, Task] = {}

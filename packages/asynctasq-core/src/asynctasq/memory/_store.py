@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Hashable, Iterator
+from collections.abc import Generator, Hashable
 from contextlib import contextmanager
 from heapq import heappop, heappush
 from typing import TypeAlias
@@ -60,7 +60,7 @@ class Store:
         self.records.pop(task.message.ref, None)
 
     @contextmanager
-    def waiter(self, *keys: Hashable) -> Iterator[Waiter]:
+    def waiter(self, *keys: Hashable) -> Generator[Waiter]:
         """A future that is done when any of the keys (a queue, a ref, a driver) is woken."""
         waiter: Waiter = asyncio.get_running_loop().create_future()
         with self.lock:

@@ -82,9 +82,9 @@ class Arguments:
 
     def _changed(self, name: str, value: object, arrived: object) -> ArgumentError:
         return ArgumentError(
-            f"task {self.task!r}, argument {name!r}: annotated as {_shown(self._types[name])}, this "
-            f"{_type_name(value)} would come back as another value, of type {_type_name(arrived)}; "
-            "annotate the parameter with the exact type"
+            f"task {self.task!r}, argument {name!r}: annotated as {_shown(self._types[name])}, "
+            f"this {_type_name(value)} would come back as another value, of type "
+            f"{_type_name(arrived)}; annotate the parameter with the exact type"
         )
 
 

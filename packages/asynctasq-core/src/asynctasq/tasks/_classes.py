@@ -30,16 +30,21 @@ class ClassTask(Chain[R]):
 
     config: ClassVar[TaskConfig] = {}
     """Settings of every call of this task."""
-    _is_async: ClassVar[bool]
-    _in_process: ClassVar[bool]
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
     _definition: ClassVar[Definition[Any] | None] = None
 
     def __init_subclass__(cls, *, name: str | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.__module__ == __name__:  # one of the four kinds
             return
-        dataclasses.dataclass(cls)
         task = name_of(cls, name)
+        try:
+            dataclasses.dataclass(cls)
+        except (TypeError, ValueError) as error:
+            raise TaskDefinitionError(
+                f"task {task!r}: {error} (fields are declared as in a dataclass; config is a "
+                "ClassVar[TaskConfig])"
+            ) from error
         _check(cls, task)
         cls._definition = None
         if not getattr(cls.execute, "__isabstractmethod__", False):
@@ -69,9 +74,6 @@ class ClassTask(Chain[R]):
 class AsyncTask(ClassTask[R]):
     """A coroutine on the worker's event loop."""
 
-    _is_async = True
-    _in_process = False
-
     @abstractmethod
     async def execute(self) -> R:
         """What the task does. Its fields are there as attributes."""
@@ -80,9 +82,6 @@ class AsyncTask(ClassTask[R]):
 
 class SyncTask(ClassTask[R]):
     """A plain function, in a thread of the worker."""
-
-    _is_async = False
-    _in_process = False
 
     @abstractmethod
     def execute(self) -> R:
@@ -93,9 +92,6 @@ class SyncTask(ClassTask[R]):
 class AsyncProcessTask(ClassTask[R]):
     """A coroutine on the event loop of a child process."""
 
-    _is_async = True
-    _in_process = True
-
     @abstractmethod
     async def execute(self) -> R:
         """What the task does. Its fields are there as attributes."""
@@ -104,9 +100,6 @@ class AsyncProcessTask(ClassTask[R]):
 
 class SyncProcessTask(ClassTask[R]):
     """A plain function in a child process: for work that keeps a CPU, or the GIL, to itself."""
-
-    _is_async = False
-    _in_process = True
 
     @abstractmethod
     def execute(self) -> R:
@@ -119,8 +112,8 @@ def _define(cls: type[ClassTask[Any]], task: str) -> Definition[Any]:
         name=task,
         origin=origin_of(cls, getattr(cls, "__firstlineno__", 0)),
         config=cls.config,
-        is_async=cls._is_async,
-        in_process=cls._in_process,
+        is_async=_is_async(cls),
+        in_process=issubclass(cls, (AsyncProcessTask, SyncProcessTask)),
         hints=lambda: resolve(task, cls),
         declared=lambda hints: _parameters(cls, hints),
         make=lambda arguments: cls(**arguments),
@@ -141,14 +134,18 @@ def _check(cls: type[ClassTask[Any]], task: str) -> None:
             f"task {task!r}: what a task is made with are its fields ({', '.join(fields) or 'none'}"
             "); declare them with annotations, as in a dataclass, without __init__ or InitVar"
         )
-    if inspect.iscoroutinefunction(cls.execute) is not cls._is_async:
-        expected = "async def" if cls._is_async else "def"
+    if inspect.iscoroutinefunction(cls.execute) is not _is_async(cls):
+        expected = "async def" if _is_async(cls) else "def"
         raise TaskDefinitionError(f"task {task!r}: execute() of this kind of task is {expected}")
     check_config(cls.config, f"task {task!r}")
 
 
+def _is_async(cls: type[ClassTask[Any]]) -> bool:
+    return issubclass(cls, (AsyncTask, AsyncProcessTask))
+
+
 def _field_names(cls: type[ClassTask[Any]]) -> list[str]:
-    return [field.name for field in dataclasses.fields(cls) if field.init]  # type: ignore[arg-type]
+    return [field.name for field in dataclasses.fields(cls) if field.init]
 
 
 def _parameters(cls: type[ClassTask[Any]], hints: dict[str, Any]) -> tuple[Parameter, ...]:
@@ -161,6 +158,6 @@ def _parameters(cls: type[ClassTask[Any]], hints: dict[str, Any]) -> tuple[Param
             factory=msgspec.UNSET if field.default_factory is missing else field.default_factory,
             keyword_only=bool(field.kw_only),
         )
-        for field in dataclasses.fields(cls)  # type: ignore[arg-type]
+        for field in dataclasses.fields(cls)
         if field.init
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from asynctasq.codec import Envelope
 from asynctasq.driver import Ack, DeadLetter, Delivery, Failure, Record, Release, Retry
 from asynctasq.retry import next_attempt_allowed, retry_delay
