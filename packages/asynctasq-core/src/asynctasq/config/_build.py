@@ -57,6 +57,15 @@ def build(flags: Mapping[str, Given], overrides: Mapping[str, Given]) -> Built:
     return Built(_config(options, chosen), _about_unknown_variables(around, options))
 
 
+def check_flags(flags: Mapping[str, Given]) -> None:
+    """Raise what `build` would because of these flags, whatever else will be given."""
+    options = known_options()
+    source = _source(flags, options)
+    check_choices(_values(CORE, source.given), source.given)
+    _refuse_unknown([source], options)
+    _values(options, source.given)
+
+
 def _source(given: Mapping[str, Given], options: Mapping[str, Option], begins: str = "") -> _Source:
     earlier = earlier_names(options)
     by_name = {

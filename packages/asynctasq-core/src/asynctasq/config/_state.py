@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from asynctasq.config._build import build
+from asynctasq.config._build import build, check_flags
 from asynctasq.config._checks import about_completed, about_namesake
 from asynctasq.config._config import Config
 from asynctasq.config._given import Given, by_flags, by_init
@@ -59,18 +59,14 @@ def init(
     """
     hidden = Given(config_overrides, "init()", text=False)
     config_overrides = None  # out of sight of tracebacks that show local variables
-    overrides = by_init(hidden)
-    settings = _build(_state.flags, overrides, _checked(event_emitters))
-    with _state.lock:
-        _state.overrides = overrides
-        _state.settings = settings
+    _replace(hidden, event_emitters)
 
 
 def set_global_config(**options: Any) -> None:
     """Older spelling of ``init({...})``."""
     hidden = Given(options, "init()", text=False)
     options = {}  # out of sight of tracebacks that show local variables
-    init(by_init(hidden))
+    _replace(hidden, None)
 
 
 def set_flags(flags: Mapping[str, Any]) -> None:
@@ -81,6 +77,7 @@ def set_flags(flags: Mapping[str, Any]) -> None:
     hidden = Given(flags, "flags", text=True)
     flags = {}  # out of sight of tracebacks that show local variables
     given = by_flags(hidden)
+    check_flags(given)
     was = _state.settings
     settings = _build(given, _state.overrides, was.emitters) if was else None
     with _state.lock:
@@ -99,6 +96,14 @@ def current() -> Settings:
         return _state.settings
 
 
+def _replace(hidden: Given, emitters: Iterable[EventEmitter] | None) -> None:
+    overrides = by_init(hidden)
+    settings = _build(_state.flags, overrides, _checked(emitters))
+    with _state.lock:
+        _state.overrides = overrides
+        _state.settings = settings
+
+
 def _build(
     flags: Mapping[str, Given],
     overrides: Mapping[str, Given],
@@ -110,7 +115,7 @@ def _build(
         _state.namesake_told = True
         texts.append(about_namesake())
     for text in filter(None, texts):
-        warnings.warn(text, ConfigWarning, stacklevel=3)
+        warnings.warn(text, ConfigWarning, stacklevel=4)  # who called init()
     return Settings(built.config, emitters)
 
 

@@ -9,6 +9,8 @@ no other: it is reported by `installed`, and raised when it is chosen. Reading g
 
 from __future__ import annotations
 
+from importlib import invalidate_caches
+
 from asynctasq.plugins._declared import Declared as Declared
 from asynctasq.plugins._declared import declared as declared
 from asynctasq.plugins._declared import options_structs as options_structs
@@ -35,5 +37,6 @@ from asynctasq.plugins._own import owner_of_option as owner_of_option
 
 def refresh() -> None:
     """Forget what was found, so that what was installed since is seen."""
+    invalidate_caches()
     declared.cache_clear()
     _found.cache_clear()
