@@ -6,7 +6,8 @@ appends fields with defaults; golden bytes of every version stay in the tests.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw, Struct
@@ -36,7 +37,7 @@ class Envelope(Struct, array_like=True, frozen=True):
 _encoder = msgspec.msgpack.Encoder()
 _envelopes = msgspec.msgpack.Decoder(Envelope)
 
-encode = _encoder.encode
+encode: Final[Callable[[Any], bytes]] = _encoder.encode
 """Any value that msgspec knows, as MessagePack. Raises TypeError for others."""
 
 

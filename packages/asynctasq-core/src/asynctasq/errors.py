@@ -75,7 +75,7 @@ class OutcomeUnknown(DriverError):
     """
 
     def __init__(self, ids: Iterable[UUID], reason: str = "the reply never came") -> None:
-        self.ids = tuple(ids)
+        self.ids: tuple[UUID, ...] = tuple(ids)
         shown = ", ".join(map(str, self.ids[:5])) + (", ..." if len(self.ids) > 5 else "")
         super().__init__(
             f"{reason}: {len(self.ids)} message(s) may be stored or may not be ({shown})"
@@ -123,9 +123,9 @@ class PartlyEnqueued(AsyncTasQError):
     def __init__(
         self, stored: Iterable[UUID], not_stored: Iterable[UUID], unknown: Iterable[UUID]
     ) -> None:
-        self.stored = tuple(stored)
-        self.not_stored = tuple(not_stored)
-        self.unknown = tuple(unknown)
+        self.stored: tuple[UUID, ...] = tuple(stored)
+        self.not_stored: tuple[UUID, ...] = tuple(not_stored)
+        self.unknown: tuple[UUID, ...] = tuple(unknown)
         super().__init__(
             f"{len(self.stored)} task(s) stored, {len(self.not_stored)} not stored, "
             f"{len(self.unknown)} unknown; .stored, .not_stored and .unknown hold their ids"
@@ -136,9 +136,9 @@ class TaskFailed(AsyncTasQError):
     """The task whose result was asked for is dead. ``type``, ``text`` and ``traceback`` say why."""
 
     def __init__(self, type: str, text: str, traceback: str) -> None:
-        self.type = type
-        self.text = text
-        self.traceback = traceback
+        self.type: str = type
+        self.text: str = text
+        self.traceback: str = traceback
         super().__init__(f"{type}: {text}" if text else type)
 
 

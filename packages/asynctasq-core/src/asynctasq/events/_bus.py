@@ -26,7 +26,7 @@ class EventBus:
     """
 
     def __init__(self, emitters: Sequence[EventEmitter] = (), capacity: int = CAPACITY) -> None:
-        self.dropped = 0
+        self.dropped: int = 0
         """Events that found the buffer full."""
         self._emitters: tuple[EventEmitter, ...] = (LoggingEventEmitter(), *emitters)
         selective = [emitter for emitter in self._emitters if isinstance(emitter, Selective)]

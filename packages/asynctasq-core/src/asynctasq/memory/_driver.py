@@ -38,7 +38,7 @@ class MemoryDriver(MemoryTasks):
 
     name = "memory"
     api = API
-    capabilities = Capabilities(
+    capabilities: Capabilities = Capabilities(
         lease="timed",
         max_lease=None,
         max_delay=None,

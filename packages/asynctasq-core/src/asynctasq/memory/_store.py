@@ -26,7 +26,7 @@ class Store:
     """
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        self.lock: threading.RLock = threading.RLock()
         self.queues: defaultdict[str, Queue] = defaultdict(Queue)
         self.records: dict[TaskRef, Record] = {}
         self._expiries: list[tuple[float, int, Record]] = []

@@ -93,10 +93,10 @@ class Call(Chain[R]):
         self, definition: Definition[R], bound: Struct, config: TaskConfig, delayed: float = 0.0
     ) -> None:
         self._spent = False
-        self.definition = definition
-        self.bound = bound
-        self.config = config
-        self.delayed = delayed
+        self.definition: Definition[R] = definition
+        self.bound: Struct = bound
+        self.config: TaskConfig = config
+        self.delayed: float = delayed
 
     def spend(self) -> None:
         """It is on its way, or part of another call: no warning any more."""

@@ -82,7 +82,10 @@ async def dispatch_many(
     of its transaction.
     """
     client = await current_client()
-    parcels = [Parcel(call.prepared(), client) for call in calls]
+    prepared = [call.prepared() for call in calls]
+    for call in prepared:
+        call.spend()
+    parcels = [Parcel(call, client) for call in prepared]
     groups = _by_driver(parcels)
     for driver, group in groups.items():
         check_messages([p.message for p in group], driver_class(driver).capabilities)

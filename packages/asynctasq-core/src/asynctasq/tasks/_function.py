@@ -27,9 +27,9 @@ class FunctionTask(Generic[P, R]):
         self, function: Callable[P, Any], name: str | None, process: bool, config: TaskConfig
     ) -> None:
         functools.update_wrapper(self, function)
-        self.function = function
-        self.name = name_of(function, name)
-        self.config = check_config(config, f"task {self.name!r}")
+        self.function: Callable[P, Any] = function
+        self.name: str = name_of(function, name)
+        self.config: TaskConfig = check_config(config, f"task {self.name!r}")
         _check_signature(self.name, function)
         self.definition: Definition[R] = Definition(
             name=self.name,

@@ -26,7 +26,7 @@ class TaskHandle(Generic[R]):
     __slots__ = ("_definition", "_driver", "_stored", "ref")
 
     def __init__(self, ref: TaskRef, definition: Definition[R], driver: str, stored: bool) -> None:
-        self.ref = ref
+        self.ref: TaskRef = ref
         self._definition = definition
         self._driver = driver
         self._stored = stored
