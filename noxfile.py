@@ -166,7 +166,9 @@ def _test(
     extras = ["testing"] if run.subject else workspace.usable_extras(PACKAGES)
     wanted = steps.as_requirements({package: built[package] for package in needed}, extras)
     wanted += [*steps.groups(needed, group), *steps.PINNED]
-    python = steps.environment(session, room / run.title, run.interpreter.path, *wanted)
+    python = steps.environment(
+        session, room / f"{run.name}-{run.interpreter.name}", run.interpreter.path, *wanted
+    )
     env = {**servers.told(PACKAGES), "ASYNCTASQ_TEST_WHEELS": str(room / "wheels")}
     steps.pytest(session, python, run.folder, "-n", "auto", *words, env=env, accept=accept)
 

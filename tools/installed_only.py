@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -34,8 +33,8 @@ def outside(files: Iterable[str | None], prefix: Path) -> list[str]:
     )
 
 
-def _is_ours(module: ModuleType) -> bool:
-    return module.__name__.partition(".")[0] in {_CORE, NAMESPACE}
+def _is_ours(name: str) -> bool:
+    return name.partition(".")[0] in {_CORE, NAMESPACE}
 
 
 def _refuse(files: Iterable[str | None]) -> None:
@@ -55,7 +54,7 @@ def pytest_report_header() -> str:
     return f"{_CORE}: {_origin()}"
 
 
-def pytest_collection_finish() -> None:
-    """Refuse to go on where a test module has changed that."""
-    loaded = [module for module in sys.modules.values() if _is_ours(module)]
+def pytest_runtest_setup() -> None:
+    """Refuse each test before which something was imported from elsewhere all the same."""
+    loaded = [module for name, module in sys.modules.copy().items() if _is_ours(name)]
     _refuse(file for module in loaded if (file := getattr(module, "__file__", None)))

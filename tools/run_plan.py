@@ -28,7 +28,7 @@ class Run:
     @property
     def title(self) -> str:
         """What the report calls it."""
-        return f"{self.name}-on-{self.interpreter.name}"
+        return f"{self.name} on Python {self.interpreter.name}"
 
     @property
     def folder(self) -> Path:

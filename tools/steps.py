@@ -19,9 +19,10 @@ PINNED = ("--constraints", str(constraints.FILE))
 
 def empty_room(session: nox.Session) -> Path:
     """The session's own folder, without what its last run left there."""
-    room = Path(session.create_tmp())
-    shutil.rmtree(room)
-    room.mkdir()
+    # Not `session.create_tmp()`: that moves TMPDIR as well, and sockets in it need short paths.
+    room = ROOT / ".nox" / f"{session.name}-room"
+    shutil.rmtree(room, ignore_errors=True)
+    room.mkdir(parents=True)
     return room
 
 
