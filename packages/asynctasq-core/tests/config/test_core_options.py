@@ -106,6 +106,7 @@ REFUSED = [
     ("result_ttl", 0),
     ("dead_ttl", 0),
     ("result_driver", ""),
+    ("driver", "redis\n"),
     ("enable_event_emitter_redis", "no"),
     ("events_redis_url", b"redis://h"),
     ("events_channel", ""),

@@ -89,6 +89,8 @@ WRONG = [
     {"vault_url": URL, "vault_size": 13},
     {"vault_url": URL, "unheard_of": PASSWORD},
     {"vault_url": URL, "driver": "nowhere"},
+    {"driver": URL},
+    {"result_driver": URL},
     {"vault_url": URL, "default_max_attempts": 0},
     {"vault_key": PASSWORD, "driver": {"nested": PASSWORD}},
     {"vault_url": URL, "max_losses": (PASSWORD,)},

@@ -53,6 +53,11 @@ def test_a_driver_without_options_has_none_and_works(site) -> None:
         ),
         (
             "class Options(Struct):\n    bad: int = 1\n"
+            "    bad_new: Annotated[int, Meta(extra={'was': ['bad']})] = 1",
+            "two options have the name bad",
+        ),
+        (
+            "class Options(Struct):\n    bad: int = 1\n"
             "    def __post_init__(self): raise ValueError('never right')",
             "ValueError: never right",
         ),

@@ -12,12 +12,15 @@ from asynctasq.driver import QUEUE_NAME
 RESERVED: Final = frozenset({"driver_options", "get", "origin", "rows", "task_default"})
 """Names that a `Config` answers to itself, so that no option can have them."""
 
+_DRIVER_NAME: Final = r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z"
+"""Also so that a URL given by mistake is refused here, where no password is quoted."""
+
 
 class CoreOptions(Struct, frozen=True, kw_only=True):
     """Every option that is there whichever drivers are installed. Durations are in seconds."""
 
     driver: Annotated[
-        str, Meta(min_length=1, description="Name of the installed driver to use.")
+        str, Meta(pattern=_DRIVER_NAME, description="Name of the installed driver to use.")
     ] = "redis"
     default_queue: Annotated[
         str,
@@ -103,7 +106,7 @@ class CoreOptions(Struct, frozen=True, kw_only=True):
     result_driver: Annotated[
         str | None,
         Meta(
-            min_length=1,
+            pattern=_DRIVER_NAME,
             description="Name of the driver that stores results where the queue's own cannot.",
         ),
     ] = None

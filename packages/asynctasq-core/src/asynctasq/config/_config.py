@@ -80,7 +80,9 @@ class Config(CoreOptions, frozen=True, kw_only=True, eq=False):
         return tuple(Row(n, str(getattr(self, n)), self.origin(n)) for n in self._options)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name not in self._of_drivers:
+        if name.startswith("_"):  # asked for by copy, rich and others, of every object
+            raise AttributeError(name)
+        if name not in self._of_drivers:
             raise AttributeError(f"no option {about_unknown(name, repr(name), self._options)}")
         return self._of_drivers[name]
 

@@ -72,6 +72,9 @@ def _usable(struct: Any) -> tuple[Option, ...]:
             raise TypeError(
                 f"field {option.name!r}: its default does not fit; expected {option.expected}"
             )
+    names = [name for option in options for name in (option.name, *option.was)]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise TypeError(f"two options have the name {', '.join(sorted(twice))}, now or earlier")
     struct()
     return options
 
