@@ -170,7 +170,7 @@ def _test(
         session, room / f"{run.name}-{run.interpreter.name}", run.interpreter.path, *wanted
     )
     env = {**servers.told(PACKAGES), "ASYNCTASQ_TEST_WHEELS": str(room / "wheels")}
-    steps.pytest(session, python, run.folder, "-n", "auto", *words, env=env, accept=accept)
+    steps.pytest(session, python, run.folder, *steps.PARALLEL, *words, env=env, accept=accept)
 
 
 def _finish(session: nox.Session, report: Report, plan: Plan) -> None:

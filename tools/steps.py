@@ -15,6 +15,7 @@ from tools.uv import UV
 from tools.workspace import ROOT, Package
 
 PINNED = ("--constraints", str(constraints.FILE))
+PARALLEL = ("-n", "auto", "--dist", "loadgroup")
 
 
 def empty_room(session: nox.Session) -> Path:

@@ -19,10 +19,6 @@ def test_a_repository_in_shape_has_no_problems(repository: Repository) -> None:
     assert shape.problems(repository.root) == []
 
 
-def test_this_repository_is_in_shape() -> None:
-    assert shape.problems() == []
-
-
 def _another_entry(repository: Repository) -> None:
     repository.write("docs/index.md")
 
