@@ -90,6 +90,8 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     """Counts in `stats` are exact when nothing else runs."""
     counts_scheduled: bool = False
     """`stats` knows how many messages are not due yet."""
+    process_local: bool = False
+    """Messages live in the process that enqueues them: no other process can run them."""
     purges_scheduled: bool = False
     """`purge` drops messages that are not due yet as well."""
 

@@ -55,6 +55,7 @@ class MemoryDriver(MemoryTasks):
         wakes=True,
         exact_stats=True,
         counts_scheduled=True,
+        process_local=True,
         purges_scheduled=True,
     )
 
