@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import subprocess
-import tarfile
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -42,9 +42,9 @@ def oldest(
 
 def _unpacked(tag: str, package: Package, into: Path, root: Path) -> Package:
     folder = package.folder.relative_to(root)
-    archive = _git(root, "archive", "--format=tar", tag, str(folder))
-    with tarfile.open(fileobj=io.BytesIO(archive)) as content:
-        content.extractall(into, filter="data")
+    archive = _git(root, "archive", "--format=zip", tag, str(folder))
+    with zipfile.ZipFile(io.BytesIO(archive)) as content:
+        content.extractall(into)
     return read(into / folder)
 
 
