@@ -112,3 +112,12 @@ def test_older_paths_may_pass_on(repository: Repository) -> None:
 def test_a_folder_without_packages_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no packages/"):
         shape.problems(tmp_path)
+
+
+def test_the_program_ends_well_only_where_nothing_is_wrong(repository: Repository) -> None:
+    with pytest.raises(SystemExit) as ended:
+        shape.main(repository.root)
+    assert ended.value.code is None
+    _an_entry_less(repository)
+    with pytest.raises(SystemExit, match=r"noxfile\.py: missing"):
+        shape.main(repository.root)
