@@ -82,8 +82,13 @@ class Client:
 
     async def close(self) -> None:
         """Finish what is under way, then close every driver. Idempotent."""
+        await self.release()
+        await self._guard.aclose()
+
+    async def release(self) -> bool:
+        """`close`, but for the generator that stands guard; False: it was closed before."""
         if self._closed:
-            return
+            return False
         self._closed = True
         for outbox in self._outboxes.values():
             await outbox.drain()
@@ -91,7 +96,7 @@ class Client:
             await asyncio.wait((opening,))
             if not _failed(opening):
                 await opening.result().close()
-        await self._guard.aclose()
+        return True
 
     async def _open(self, name: str) -> Driver:
         driver = make_driver(name, self.settings.config)
@@ -113,14 +118,13 @@ async def _close_with_loop(client: Client) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        if not client.closed:
+        if await client.release():
             warnings.warn(
                 "asynctasq was not closed before its event loop ended: use asynctasq.run(main()), "
                 "or await asynctasq.close()",
                 ResourceWarning,
                 stacklevel=1,
             )
-            await client.close()
 
 
 _buses: dict[Settings, EventBus] = {}
