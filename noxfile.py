@@ -107,6 +107,7 @@ def _smoke(session: nox.Session, run: Run, room: Path, words: Sequence[str]) -> 
     needed = released.oldest(run.subject, PACKAGES, room / "released")
     built = {p: steps.build(session, p, room / "wheels", "--wheel") for p in needed}
     wanted = [*steps.as_requirements(built, ["testing"]), *steps.groups([run.subject], "test")]
+    wanted += workspace.from_elsewhere(needed)  # to uv, a wheel's own needs are not direct
     lowest = ("--resolution", "lowest-direct")
     python = steps.environment(session, room / "venv", run.interpreter.path, *wanted, *lowest)
     steps.pytest(session, python, run.folder, "-m", "smoke", *words, env=servers.told(PACKAGES))
