@@ -87,8 +87,9 @@ def chosen(plan: Plan, words: Sequence[str]) -> tuple[Plan, list[str]]:
     """The part of a plan that words name (packages, Pythons), and the other words: pytest's."""
     names = {run.name for run in plan.runs}
     versions = {run.interpreter.name for run in plan.runs}
-    rest = [word for word in words if word not in names | versions]
-    names = names & set(words) or names
+    known = names | {missing.what for missing in plan.untested}
+    rest = [word for word in words if word not in known | versions]
+    names = known & set(words) or names
     versions = versions & set(words) or versions
     runs = [run for run in plan.runs if run.name in names and run.interpreter.name in versions]
     return Plan(runs, plan.untested), rest

@@ -76,6 +76,13 @@ def test_words_choose_packages_and_pythons_and_the_rest_is_for_pytest(
     assert (len(plan.runs), left) == (names, rest)
 
 
+def test_a_package_without_its_server_is_not_taken_for_an_option_of_pytest(
+    repository: Repository,
+) -> None:
+    plan, left = run_plan.chosen(_plan(repository, [OLD], red="no red"), ["asynctasq-red"])
+    assert (plan.runs, left) == ([], [])
+
+
 def test_what_is_required_and_missing_fails_the_run() -> None:
     missing = [Untested("asynctasq-red", "no red"), Untested("Python 3.14", "none", excused=True)]
     assert unmet(missing, "all") == ["asynctasq-red: no red"]
