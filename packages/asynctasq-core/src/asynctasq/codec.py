@@ -7,15 +7,16 @@ appends fields with defaults; golden bytes of every version stay in the tests.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from asynctasq.errors import PayloadError
 from asynctasq.retry import RetryStrategy
 
 VERSION = 1
+_Seconds: TypeAlias = Annotated[float, Meta(ge=0)]
 
 
 class Envelope(Struct, array_like=True, frozen=True):
@@ -25,11 +26,11 @@ class Envelope(Struct, array_like=True, frozen=True):
     task: str
     args: Raw
     """A map from parameter to value, encoded by the task's own annotations."""
-    max_attempts: int
+    max_attempts: Annotated[int, Meta(ge=1)]
     retry_strategy: RetryStrategy
-    retry_delay: float
-    retry_max_delay: float
-    timeout: float | None
+    retry_delay: _Seconds
+    retry_max_delay: _Seconds
+    timeout: _Seconds | None
     correlation_id: str | None
     store_result: bool
 
@@ -50,7 +51,7 @@ def decode_envelope(body: bytes) -> Envelope:
     """Read a body; raises `PayloadError` for what is no envelope, or one of a later version."""
     try:
         envelope = _envelopes.decode(body)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise PayloadError(f"the body is not a task of this library: {error}") from error
     if envelope.version != VERSION:
         raise PayloadError(
@@ -64,5 +65,5 @@ def decode_value(raw: bytes, decoder: msgspec.msgpack.Decoder[Any]) -> Any:
     """Read a value by its annotation; raises `PayloadError` where it does not fit."""
     try:
         return decoder.decode(raw)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except Exception as error:  # a __post_init__ of a class within may raise anything
         raise PayloadError(f"a value does not fit its annotation: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from asynctasq.codec import decode_value
-from asynctasq.errors import TaskDefinitionError
+from asynctasq.errors import PayloadError, TaskDefinitionError
 from asynctasq.registry import Origin, Registry, qualified_name
 from asynctasq.tasks._arguments import Arguments, Parameter, read_object, resolve
 from asynctasq.tasks._config import TaskConfig
@@ -57,11 +58,23 @@ class Definition(Generic[R]):
 
     @cached_property
     def _result(self) -> msgspec.msgpack.Decoder[R]:
-        return msgspec.msgpack.Decoder(self.returns(), dec_hook=read_object)
+        try:
+            return msgspec.msgpack.Decoder(self.returns(), dec_hook=read_object)
+        except TypeError as error:
+            raise TaskDefinitionError(
+                f"task {self.name!r}: its return annotation cannot be read: {error}"
+            ) from error
 
     def load(self, raw: Raw) -> Runnable:
         """The task as it was sent; raises `PayloadError` where its arguments do not fit."""
-        return self.make(self.arguments.decode(raw))
+        arguments = self.arguments.decode(raw)
+        try:
+            return self.make(arguments)
+        except Exception as error:  # of its own __post_init__
+            raise PayloadError(
+                f"task {self.name!r} refuses the arguments it was sent with: "
+                f"{type(error).__qualname__}: {error}"
+            ) from error
 
     def read_result(self, raw: bytes) -> R:
         """A stored result, by the task's return annotation; raises `PayloadError`."""
@@ -76,17 +89,17 @@ TASKS: Final[Registry[Definition[Any]]] = Registry()
 def origin_of(owner: Any, line: int) -> Origin:
     """Where a function or class was written."""
     try:
-        file = inspect.getfile(owner)
+        file = os.path.realpath(inspect.getfile(owner))
     except (TypeError, OSError):  # a class of an interactive __main__ has no file
         file = "<interactive>"
     return Origin(owner.__qualname__, file, line)
 
 
-def name_of(owner: Any, name: str | None) -> str:
+def name_of(owner: Any, name: Any) -> str:
     """The name that messages will carry."""
     if name is None:
         return qualified_name(owner.__module__, owner.__qualname__)
-    if not name or len(name) > 250 or not name.isprintable():
+    if not isinstance(name, str) or not name or len(name) > 250 or not name.isprintable():
         raise TaskDefinitionError(f"name={name!r}: expected 1 to 250 printable characters")
     return name
 
