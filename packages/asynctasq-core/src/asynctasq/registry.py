@@ -75,10 +75,14 @@ class Registry(Generic[D]):
         return tuple(sorted(self._definitions))
 
 
+_RUN_AS_PROGRAM = ("__main__", "__mp_main__")
+"""The second: the same module, imported once more by a child of `multiprocessing`."""
+
+
 def qualified_name(module: str, qualname: str) -> str:
     """``module.qualname``, with ``__main__`` replaced by the name that others import it by."""
-    if module == "__main__":
-        module = main_name(sys.modules["__main__"])
+    if module in _RUN_AS_PROGRAM:
+        module = main_name(sys.modules[module])
     return f"{module}.{qualname}"
 
 
