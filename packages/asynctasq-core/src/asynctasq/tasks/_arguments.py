@@ -34,14 +34,11 @@ class Arguments:
     def __init__(self, task: str, parameters: tuple[Parameter, ...]) -> None:
         self.task = task
         self._types = {p.name: p.annotation for p in parameters}
+        for parameter in parameters:
+            _check_sendable(task, parameter)
         self._struct = _struct(task, parameters)
-        try:
-            self._decoder = msgspec.msgpack.Decoder(self._struct, dec_hook=read_object)
-        except TypeError as error:
-            raise TaskDefinitionError(
-                f"task {task!r}: an annotation cannot be sent: {error}"
-            ) from error
-        self._loose = frozenset(p.name for p in parameters if _is_loose(p.annotation))
+        self._decoder = msgspec.msgpack.Decoder(self._struct, dec_hook=read_object)
+        self._compared = {p.name: c for p in parameters if (c := _comparison(p.annotation))}
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Struct:
         """Arguments as the task would be called with; raises TypeError as a call would."""
@@ -57,8 +54,8 @@ class Arguments:
             arrived = self._decoder.decode(raw)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise self._refusal(bound) or ArgumentError(f"task {self.task!r}: {error}") from error
-        for name in self._loose:
-            if not _same(getattr(bound, name), getattr(arrived, name)):
+        for name, same in self._compared.items():
+            if not same(getattr(bound, name), getattr(arrived, name)):
                 raise self._changed(name, getattr(bound, name), getattr(arrived, name))
         return Raw(raw)
 
@@ -99,6 +96,16 @@ def resolve(task: str, owner: Any) -> dict[str, Any]:
         ) from error
 
 
+def _check_sendable(task: str, parameter: Parameter) -> None:
+    try:
+        msgspec.msgpack.Decoder(parameter.annotation, dec_hook=read_object)
+    except TypeError as error:
+        raise TaskDefinitionError(
+            f"task {task!r}, parameter {parameter.name!r}: {_shown(parameter.annotation)} "
+            f"cannot be sent: {error}"
+        ) from error
+
+
 def _struct(task: str, parameters: tuple[Parameter, ...]) -> type[Struct]:
     """A Struct with the parameters as fields, which binds like the task's own signature."""
     base = Struct
@@ -131,23 +138,33 @@ def read_object(kind: type, value: object) -> object:
     """``object`` reads as ``Any`` does; msgspec asks for every type that it does not know."""
     if kind is object:
         return value
-    raise NotImplementedError(f"{kind.__qualname__} is not a type that can be sent")
+    raise TypeError(f"{kind.__qualname__} is not a type that can be sent")
 
 
-def _is_loose(annotation: Any) -> bool:
-    """Whether it has ``Any`` within: msgspec may then read back another type than was sent."""
-    pending: list[Any] = [msgspec.inspect.type_info(annotation)]
-    seen: set[int] = set()
+def _comparison(annotation: Any) -> Callable[[Any, Any], bool] | None:
+    """How to tell that a value comes back as it was, where reading it does not prove that.
+
+    ``Any`` may be read back as another type; of a subclass, the fields that it adds are not read.
+    """
+    parts = _all_parts(msgspec.inspect.type_info(annotation))
+    if any(isinstance(part, msgspec.inspect.AnyType) or _is_object(part) for part in parts):
+        return _same
+    return _alike if any(hasattr(part, "fields") for part in parts) else None
+
+
+def _is_object(info: Any) -> bool:
+    return isinstance(info, msgspec.inspect.CustomType) and info.cls is object
+
+
+def _all_parts(info: Any) -> list[Any]:
+    """A type, and all the types within it."""
+    pending, found = [info], dict[int, Any]()
     while pending:
-        info = pending.pop()
-        if isinstance(info, msgspec.inspect.AnyType):
-            return True
-        if isinstance(info, msgspec.inspect.CustomType) and info.cls is object:
-            return True
-        if id(info) not in seen:
-            seen.add(id(info))
-            pending += _parts(info)
-    return False
+        part = pending.pop()
+        if id(part) not in found:
+            found[id(part)] = part
+            pending += _parts(part)
+    return list(found.values())
 
 
 def _parts(info: Any) -> list[Any]:
@@ -162,6 +179,13 @@ def _parts(info: Any) -> list[Any]:
 def _same(sent: object, arrived: object) -> bool:
     # repr: NaN is not equal to itself.
     return type(sent) is type(arrived) and (sent == arrived or repr(sent) == repr(arrived))
+
+
+def _alike(sent: Any, arrived: Any) -> bool:
+    # A sequence arrives as its annotation says, whether it was sent as a list or as a tuple.
+    if {type(sent), type(arrived)} == {list, tuple}:
+        return len(sent) == len(arrived) and all(map(_alike, sent, arrived))
+    return sent == arrived or repr(sent) == repr(arrived)
 
 
 def _type_name(value: object) -> str:

@@ -16,8 +16,10 @@ from asynctasq.tasks._config import TaskConfig, check_config
 from asynctasq.tasks._definition import TASKS, Definition, name_of, origin_of, return_annotation
 
 R = TypeVar("R")
-_RESERVED = frozenset(name for name in dir(Chain) if not name.startswith("__"))
-"""What a field or method of a task must not be named: it would hide a method of the chain."""
+_CHAIN = frozenset(name for name in dir(Chain) if not name.startswith("__"))
+"""What nothing in a task may be named: it would hide a method of the chain."""
+_HOOKS = frozenset(("execute", "should_retry", "failed", "config"))
+"""What a task may define, but not have as a field."""
 
 
 @dataclass_transform(field_specifiers=(dataclasses.field,))
@@ -110,7 +112,7 @@ class SyncProcessTask(ClassTask[R]):
 def _define(cls: type[ClassTask[Any]], task: str) -> Definition[Any]:
     return Definition(
         name=task,
-        origin=origin_of(cls, getattr(cls, "__firstlineno__", 0)),
+        origin=origin_of(cls, _line_of(cls)),
         config=cls.config,
         is_async=_is_async(cls),
         in_process=issubclass(cls, (AsyncProcessTask, SyncProcessTask)),
@@ -121,15 +123,23 @@ def _define(cls: type[ClassTask[Any]], task: str) -> Definition[Any]:
     )
 
 
+def _line_of(cls: type[ClassTask[Any]]) -> int:
+    """Where it begins; before Python 3.13 a class does not know, but its `execute` does."""
+    of_execute: int = getattr(getattr(cls.execute, "__code__", None), "co_firstlineno", 0)
+    line: int = getattr(cls, "__firstlineno__", of_execute)
+    return line
+
+
 def _check(cls: type[ClassTask[Any]], task: str) -> None:
     """Raise `TaskDefinitionError` or `ConfigError` for a class that cannot work as a task."""
     fields = _field_names(cls)
-    for taken in sorted(_RESERVED & {*fields, *vars(cls)}):
+    hidden = {name for name in _CHAIN if getattr(cls, name) is not getattr(ClassTask, name)}
+    for taken in sorted(_CHAIN & {*fields} | _HOOKS & {*fields} | hidden):
         raise TaskDefinitionError(
-            f"task {task!r}: {taken!r} would hide the method of that name, which every task has "
-            "for its dispatch: choose another name"
+            f"task {task!r}: {taken!r} would hide what every task has under that name: "
+            "choose another"
         )
-    if list(inspect.signature(cls).parameters) != fields:
+    if {*inspect.signature(cls).parameters} != {*fields}:
         raise TaskDefinitionError(
             f"task {task!r}: what a task is made with are its fields ({', '.join(fields) or 'none'}"
             "); declare them with annotations, as in a dataclass, without __init__ or InitVar"
@@ -137,6 +147,8 @@ def _check(cls: type[ClassTask[Any]], task: str) -> None:
     if inspect.iscoroutinefunction(cls.execute) is not _is_async(cls):
         expected = "async def" if _is_async(cls) else "def"
         raise TaskDefinitionError(f"task {task!r}: execute() of this kind of task is {expected}")
+    if inspect.iscoroutinefunction(cls.should_retry):
+        raise TaskDefinitionError(f"task {task!r}: should_retry() of any task is def")
     check_config(cls.config, f"task {task!r}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypedDict, cast
 
 from asynctasq.driver import QUEUE_NAME
@@ -63,16 +63,19 @@ _CHECKS: dict[str, _Check] = {
 }
 
 
-def check_config(config: Mapping[str, Any], where: str) -> TaskConfig:
+def check_config(config: Any, where: str) -> TaskConfig:
     """The settings as given; raises `ConfigError` naming the one that cannot be."""
-    for key, value in config.items():
+    if not isinstance(config, dict):
+        raise ConfigError(f"{where}: config={config!r}: expected a dict of settings")
+    settings = cast(TaskConfig, config)
+    for key, value in settings.items():
         if key not in TaskConfig.__annotations__:
             near = difflib.get_close_matches(key, TaskConfig.__annotations__, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             known = ", ".join(TaskConfig.__annotations__)
             raise ConfigError(f"{where}: no setting {key!r}{hint} (there are: {known})")
         check_value(key, value, where)
-    return cast(TaskConfig, config)
+    return settings
 
 
 def check_value(key: str, value: object, where: str) -> None:

@@ -26,6 +26,7 @@ class FunctionTask(Generic[P, R]):
     def __init__(
         self, function: Callable[P, Any], name: str | None, process: bool, config: TaskConfig
     ) -> None:
+        _check_kind(function)
         functools.update_wrapper(self, function)
         self.function: Callable[P, Any] = function
         self.name: str = name_of(function, name)
@@ -116,11 +117,14 @@ def task(
     return decorate if function is None else decorate(function)
 
 
-def _check_signature(name: str, function: Callable[..., Any]) -> None:
+def _check_kind(function: Any) -> None:
     if not inspect.isfunction(function):
         raise TaskDefinitionError(
             f"@task on {function!r}: expected a function; for a class, derive from AsyncTask"
         )
+
+
+def _check_signature(name: str, function: Callable[..., Any]) -> None:
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise TaskDefinitionError(f"task {name!r}: a generator cannot be a task: it never returns")
     for parameter in inspect.signature(function).parameters.values():
