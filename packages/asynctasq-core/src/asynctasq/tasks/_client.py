@@ -7,6 +7,7 @@ Made at the first use on a loop, replaced when `init()` has been called since, c
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import warnings
 from collections.abc import AsyncGenerator
@@ -90,6 +91,9 @@ class Client:
         if self._closed:
             return False
         self._closed = True
+        loop = asyncio.get_running_loop()
+        if _clients.get(loop) is self:  # a client keeps its loop alive
+            del _clients[loop]
         for outbox in self._outboxes.values():
             await outbox.drain()
         for opening in self._opening.values():
@@ -140,6 +144,18 @@ def event_bus(settings: Settings) -> EventBus:
         if settings not in _buses:
             _buses[settings] = EventBus(settings.emitters)
         return _buses[settings]
+
+
+def _forget_buses() -> None:
+    """In a forked child: its events go to a bus of its own, made at the first of them."""
+    global _buses_lock
+    _buses_lock = threading.Lock()
+    for bus in _buses.values():
+        bus.abandon()
+    _buses.clear()
+
+
+os.register_at_fork(after_in_child=_forget_buses)
 
 
 async def close_events() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import logging
 import os
 import threading
 from collections.abc import Coroutine
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 
 from asynctasq.tasks import _client
 
+logger = logging.getLogger("asynctasq")
 T = TypeVar("T")
 _CLOSE_WITHIN = 5.0
 
@@ -20,11 +22,27 @@ class Portal:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
-        threading.Thread(target=self.loop.run_forever, name="asynctasq-sync", daemon=True).start()
+        self._stopped = asyncio.Event()
+        self._thread = threading.Thread(target=self._serve, name="asynctasq-sync", daemon=True)
+        self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run on the portal's loop; blocks this thread until it is done."""
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+
+    def close(self) -> None:
+        """Close what was opened here, then the loop; waits for that, but not for ever."""
+        closing = asyncio.run_coroutine_threadsafe(_client.close_current(), self.loop)
+        try:
+            closing.result(_CLOSE_WITHIN)
+        except TimeoutError:
+            logger.error("not all that dispatch_sync() had opened could be closed in time")
+        self.loop.call_soon_threadsafe(self._stopped.set)
+        self._thread.join(_CLOSE_WITHIN)
+
+    def _serve(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
+            runner.run(self._stopped.wait())
 
 
 _lock = threading.Lock()
@@ -58,9 +76,7 @@ def close() -> None:
     with _lock:
         portal, _portal = _portal, None
     if portal is not None:
-        closing = asyncio.run_coroutine_threadsafe(_client.close_current(), portal.loop)
-        closing.result(_CLOSE_WITHIN)
-        portal.loop.call_soon_threadsafe(portal.loop.stop)
+        portal.close()
 
 
 def _forget() -> None:
