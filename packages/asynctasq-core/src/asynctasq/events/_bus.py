@@ -7,7 +7,7 @@ import atexit
 import logging
 import threading
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from asynctasq.events._emitter import EventEmitter, Selective
 from asynctasq.events._logging import LoggingEventEmitter
@@ -40,31 +40,41 @@ class EventBus:
 
     def wants(self, kind: type[Event]) -> bool:
         """Whether anybody listens to this kind: else there is no need to make the event."""
-        return self._wants_all or any(wants(kind) for wants in self._wants)
+        return self._wants_all or any(_asked(wants, kind) for wants in self._wants)
 
     def emit(self, event: Event) -> None:
         """Tell an event, soon. Never blocks and never raises."""
-        if self._closed or len(self._waiting) >= self._capacity:
-            self.dropped += 1
-            return
-        self._waiting.append(event)
-        (self._teller or self._start()).wake()
+        with self._lock:
+            if self._closed or len(self._waiting) >= self._capacity:
+                self.dropped += 1
+                return
+            self._waiting.append(event)
+            (self._teller or self._start()).wake()
 
     def retire(self) -> threading.Thread | None:
         """Take no more; the thread tells what waits, closes the emitters and ends. Idempotent."""
-        self._closed = True
         with self._lock:
+            self._closed = True
             teller, self._teller = self._teller, None
-        if teller is None:
-            return None
+            if teller is None:
+                return None
+            teller.stop()
         atexit.unregister(self.close_now)
-        teller.stop()
         return teller.thread
+
+    def abandon(self) -> None:
+        """Forget this bus in a forked child, where its thread is not; the parent tells its events.
+
+        Nothing of it may be touched: its lock may be held, and its loop belongs to the parent.
+        """
+        atexit.unregister(self.close_now)
 
     def close_now(self) -> None:
         """Retire, and wait for up to five seconds until that is done."""
         if thread := self.retire():
             thread.join(_CLOSE_WITHIN)
+            if thread.is_alive():
+                logger.warning("an event emitter did not finish in time: not all was told")
         if self.dropped:
             logger.warning("%d events were dropped: an emitter was too slow", self.dropped)
 
@@ -73,11 +83,9 @@ class EventBus:
         await asyncio.to_thread(self.close_now)
 
     def _start(self) -> _Teller:
-        with self._lock:
-            if self._teller is None:
-                self._teller = _Teller(self._waiting, self._emitters)
-                atexit.register(self.close_now)
-            return self._teller
+        self._teller = teller = _Teller(self._waiting, self._emitters)
+        atexit.register(self.close_now)
+        return teller
 
 
 class _Teller:
@@ -114,15 +122,26 @@ class _Teller:
             self._news.clear()
             self._awake = False
             batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
-            for emitter in self._emitters:
-                await _shielded(emitter.emit(batch), emitter)
+            for emitter in self._emitters if batch else ():
+                await _shielded(emitter, emitter.emit, batch)
         for emitter in self._emitters:
-            await _shielded(emitter.close(), emitter)
+            await _shielded(emitter, emitter.close)
 
 
-async def _shielded(work: Awaitable[None], emitter: EventEmitter) -> None:
+async def _shielded(
+    emitter: EventEmitter, method: Callable[..., Awaitable[None]], *batch: Sequence[Event]
+) -> None:
     """What an emitter raises is logged, and keeps no other from being told."""
     try:
-        await work
-    except Exception:
+        await method(*batch)
+    except (Exception, asyncio.CancelledError):
         logger.exception("event emitter %r failed", type(emitter).__qualname__)
+
+
+def _asked(wants: Callable[[type[Event]], bool], kind: type[Event]) -> bool:
+    """One that cannot say is told."""
+    try:
+        return wants(kind)
+    except Exception:
+        logger.exception("event emitter %r failed", wants)
+        return True
