@@ -31,7 +31,6 @@ class Parcel:
     __slots__ = ("call", "correlation_id", "message", "policy")
 
     def __init__(self, call: Call[Any], client: Client) -> None:
-        call.spend()
         self.call = call
         self.policy: Policy = client.policy(call.definition, call.config)
         self.correlation_id = (
@@ -56,6 +55,7 @@ class Parcel:
 
 async def dispatch(call: Call[R], connection: Any) -> TaskHandle[R]:
     """See `Chain.dispatch`."""
+    call.spend()
     client = await current_client()
     parcel = Parcel(call, client)
     if connection is None:
@@ -68,6 +68,7 @@ async def dispatch(call: Call[R], connection: Any) -> TaskHandle[R]:
 
 def dispatch_sync(call: Call[R], connection: Any) -> TaskHandle[R]:
     """See `Chain.dispatch_sync`."""
+    call.spend()
     return run_sync(dispatch(call, connection), "dispatch")
 
 
@@ -81,10 +82,10 @@ async def dispatch_many(
     otherwise, nothing being stored, what `Chain.dispatch` raises. With ``connection`` all are part
     of its transaction.
     """
-    client = await current_client()
     prepared = [call.prepared() for call in calls]
     for call in prepared:
         call.spend()
+    client = await current_client()
     parcels = [Parcel(call, client) for call in prepared]
     groups = _by_driver(parcels)
     for driver, group in groups.items():
@@ -124,13 +125,15 @@ class _Tally:
             return
         try:
             failed = await client.outbox(driver).send(messages)
-        except OutcomeUnknown as error:
-            self.unknown, self.error = ids, error
-        except AsyncTasQError as error:
-            self.not_stored, self.error = ids, error
+        except Exception as error:
+            self.error = error
+            if isinstance(error, AsyncTasQError) and not isinstance(error, OutcomeUnknown):
+                self.not_stored = ids
+            else:  # of another error, from a driver that breaks its contract, nothing is known
+                self.unknown = ids
         else:
             self.stored += (id for id in ids if id not in failed)
-            self.not_stored += failed
+            self.not_stored += (id for id in ids if id in failed)
             self.error = next(iter(failed.values()), None)
             _tell_enqueued(client, [p for p in batch if p.message.id not in failed])
 

@@ -93,6 +93,8 @@ class Outbox:
                     await self._deliver((sent,))
                 return
             failed = {batch[0][0].id: error}
+        except Exception as error:  # of a driver that breaks its contract
+            failed = {message.id: error for message, _ in batch}
         except BaseException as error:
             for _, done in batch:
                 _tell(done, error)
