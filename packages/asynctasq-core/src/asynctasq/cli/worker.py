@@ -44,8 +44,8 @@ def command(
         set_flags({"driver": driver})
     _import_app(app)
     _check_processes(workers)
-    names = tuple(filter(None, map(str.strip, (queues or "").split(","))))
-    run(_work(names, concurrency))
+    names = [name.strip() for name in (queues or "").split(",")]
+    run(_work(tuple(name for name in names if name), concurrency))
 
 
 async def _work(queues: tuple[str, ...], concurrency: int) -> None:
@@ -60,7 +60,9 @@ def _import_app(name: str) -> None:
     sys.path.insert(0, os.getcwd())
     try:
         found = find_spec(name) is not None
-    except (ModuleNotFoundError, ValueError):
+    except ModuleNotFoundError as error:
+        if error.name is None or not name.startswith(error.name):
+            raise  # a package above it imports what is not there
         found = False
     if not found:
         raise ConfigError(f"--app {name}: no module of that name here or in the environment")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from asynctasq._options import CoreOptions as CoreOptions
 from asynctasq._options import Option as Option
+from asynctasq._options import options_of as options_of
 from asynctasq.config._config import Config as Config
 from asynctasq.config._config import Row as Row
 from asynctasq.config._config import context as context

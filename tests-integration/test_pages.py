@@ -1,0 +1,154 @@
+"""What the README files tell is true: commands and code run, tables are current."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from _pytest.mark import ParameterSet
+
+from asynctasq.config import CoreOptions, options_of
+from asynctasq.plugins import options_structs
+from tools import options_table, readme, workspace
+from tools.constraints import FILE as CONSTRAINTS
+from tools.uv import UV
+
+from .conftest import Environment
+
+PAGES = [workspace.ROOT / "README.md", *(p.folder / "README.md" for p in workspace.find())]
+BLOCK = re.compile(r"```(?P<language>bash|python)\n(?P<text>.*?)```", re.DOTALL)
+SHOP = """
+import asynctasq
+
+@asynctasq.task
+async def hello() -> None: ...
+"""
+SUITE = """
+import pytest
+from asynctasq.memory import MemoryDriver
+from asynctasq.testing import DriverSuite
+
+class TestMine(DriverSuite):
+    lease = 0.2
+
+    @pytest.fixture
+    def new_driver(self):
+        return lambda context: MemoryDriver(None, context)
+"""
+
+
+def blocks(language: str) -> list[ParameterSet]:
+    return list(_blocks(language))
+
+
+def _blocks(language: str) -> Iterator[ParameterSet]:
+    for page in PAGES:
+        marked = readme.commands(page.read_text(encoding="utf-8")).values()
+        for number, found in enumerate(BLOCK.finditer(page.read_text(encoding="utf-8"))):
+            if found["language"] == language and found["text"].strip() not in marked:
+                yield pytest.param(found["text"], id=f"{page.parent.name}-{number}")
+
+
+@pytest.mark.timeout(300)
+def test_the_readmes_first_command_counts_every_file_of_a_python_once(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=workspace.ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    for name in filter(None, tracked.split("\0")):
+        if (workspace.ROOT / name).exists():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            (clone / name).write_bytes((workspace.ROOT / name).read_bytes())
+    command = readme.commands((clone / "README.md").read_text(encoding="utf-8"))["example"]
+    ran = subprocess.run(
+        ["bash", "-c", command], cwd=clone, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    counted = re.search(r"files, each counted once\D+([\d,]+)", ran.stdout)
+    assert counted, ran.stdout
+    assert int(counted[1].replace(",", "")) == _source_files(clone / ".venv" / "bin" / "python")
+
+
+def _source_files(python: Path) -> int:
+    asked = "import sysconfig; print(sysconfig.get_path('stdlib'))"
+    folder = subprocess.run([python, "-c", asked], capture_output=True, text=True, check=True)
+    added = {"site-packages", "dist-packages"}
+    found = Path(folder.stdout.strip()).rglob("*.py")
+    return sum(1 for path in found if not added & set(path.parts))
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_a_block_of_python_runs_as_it_stands(code: str, tmp_path: Path) -> None:
+    (tmp_path / "block.py").write_text(code, encoding="utf-8")
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "block.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("text", blocks("bash"))
+def test_a_block_of_commands_runs_as_it_stands(text: str, wheels: Path, tmp_path: Path) -> None:
+    environment = Environment.with_(tmp_path / "venv", *_wheels_with_testing(wheels))
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "tasks.py").write_text(SHOP, encoding="utf-8")
+    (tmp_path / "test_mine.py").write_text(SUITE, encoding="utf-8")
+    for line in text.splitlines():
+        words = shlex.split(line, comments=True)
+        if words[:2] == ["pip", "install"]:
+            _install(environment, wheels, words[2:])
+        elif words[:2] == ["asynctasq", "worker"]:
+            _run_worker(environment, words, tmp_path)
+        elif words[0] == "pytest":
+            ran = environment.run("python", "-m", *words, "-k", "enqueue", cwd=tmp_path)
+            assert ran.returncode == 0, ran.stdout
+            assert (tmp_path / "report.json").exists()
+        else:
+            ran = environment.run(words[0], *words[1:], cwd=tmp_path)
+            assert ran.returncode == 0, ran.stderr
+
+
+def _wheels_with_testing(wheels: Path) -> list[str]:
+    core = next(wheels.glob("asynctasq_core-*.whl"))
+    return [f"asynctasq-core[testing] @ {core.as_uri()}"]
+
+
+def _install(environment: Environment, wheels: Path, wanted: list[str]) -> None:
+    python = environment.folder / "bin" / "python"
+    options = ("--reinstall-package", "asynctasq-core", "--find-links", wheels, "-c", CONSTRAINTS)
+    subprocess.run([UV, "pip", "install", "-q", "--python", python, *options, *wanted], check=True)
+
+
+def _run_worker(environment: Environment, words: list[str], folder: Path) -> None:
+    """Until it says that it is online; then it is told to stop, and ends well."""
+    with subprocess.Popen(
+        [environment.folder / "bin" / words[0], *words[1:]],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "ASYNCTASQ_DRIVER": "memory"},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert "worker_online" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("package", workspace.find(), ids=lambda package: package.name)
+def test_the_table_of_options_is_what_the_code_declares(package: workspace.Package) -> None:
+    page = (package.folder / "README.md").read_text(encoding="utf-8")
+    name = package.import_name.rpartition(".")[2]
+    struct = options_structs()[name] if package.is_driver else CoreOptions
+    assert page == options_table.filled(page, options_of(struct)), "nox -s pages writes it anew"
