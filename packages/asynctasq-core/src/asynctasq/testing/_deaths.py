@@ -1,0 +1,93 @@
+"""A driver for every place where a call can die, and a look at what they left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, TypeAlias
+
+from asynctasq.driver import Ack, Delivery, Driver, Message
+from asynctasq.testing._doomed import MANY, DoomedLoop
+from asynctasq.testing._rig import Rig
+
+Kill: TypeAlias = Callable[[Driver], None]
+
+
+@dataclass
+class Death:
+    """A driver that died during its call, or, the last of them, got through it."""
+
+    loop: DoomedLoop
+    driver: Driver
+    queue: str
+    sent: list[Message]
+    held: list[Delivery]
+    died: bool = False
+
+
+@dataclass(frozen=True)
+class Doom:
+    """What each driver finds before it dies: messages sent, some of them in its hands."""
+
+    bench: Rig
+    kill: Kill | None
+    sent: int = 3
+    held: int = 3
+
+    @contextmanager
+    def at_every_await(self, call: Callable[[Death], Awaitable[Any]]) -> Generator[list[Death]]:
+        """Drivers that died at the first, second, ... await of a call; the last one survived."""
+        deaths: list[Death] = []
+        try:
+            while not deaths or deaths[-1].died:
+                assert len(deaths) < MANY, f"the call awaits more than {MANY} times"
+                deaths.append(self._prepared())
+                self._die(deaths[-1], call, after=len(deaths) - 1)
+            yield deaths
+        finally:
+            for death in deaths:
+                death.loop.bury(death.driver)
+
+    def _prepared(self) -> Death:
+        loop, driver, queue = DoomedLoop(), self.bench.new(), self.bench.queue()
+        messages = self.bench.messages(queue, self.sent, visibility_timeout=self.bench.lease)
+        loop.run(driver.open())
+        loop.run(self.bench.put(driver, messages))
+        held = loop.run(self.bench.take(driver, queue, self.held))
+        return Death(loop, driver, queue, messages, held)
+
+    def _die(self, death: Death, call: Callable[[Death], Awaitable[Any]], after: int) -> None:
+        async def doomed() -> None:
+            await call(death)
+
+        death.died = death.loop.run_until_death(doomed(), after)
+        if death.died and self.kill is not None:
+            self.kill(death.driver)
+
+    def survey(
+        self, deaths: Iterable[Death], at_least: Callable[[Death], int]
+    ) -> list[tuple[Death, list[Delivery]]]:
+        """What the queues of the dead hand out, once all their leases have ended."""
+        return asyncio.run(self._survey(list(deaths), at_least))
+
+    async def _survey(
+        self, deaths: list[Death], at_least: Callable[[Death], int]
+    ) -> list[tuple[Death, list[Delivery]]]:
+        found: dict[str, list[Delivery]] = {death.queue: [] for death in deaths}
+        leases = [delivery.lease for death in deaths for delivery in death.held]
+        end = monotonic() + max(leases, default=self.bench.lease) + 2 * self.bench.quiet
+        async with self.bench.opened() as driver:
+            while True:
+                missing = any(len(found[death.queue]) < at_least(death) for death in deaths)
+                left = end + self.bench.patience * missing - monotonic()
+                came = await driver.dequeue(list(found), limit=1000, wait=max(left, 0.0))
+                if not came and left <= 0:
+                    return [(death, found[death.queue]) for death in deaths]
+                end = max(end, monotonic() + self.bench.quiet) if came else end
+                lost = (await driver.settle([Ack(delivery) for delivery in came])).lost
+                for delivery in came:
+                    if delivery not in lost:  # a slow machine; it comes again
+                        found[delivery.queue].append(delivery)

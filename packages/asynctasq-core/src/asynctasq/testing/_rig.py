@@ -1,0 +1,154 @@
+"""What every test stands on: fresh queues, opened drivers that are closed again, bounded waits."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from time import monotonic
+from typing import Any, NamedTuple, TypeAlias
+from uuid import uuid4
+
+from asynctasq.driver import Context, Delivery, Driver, Message
+
+NewDriver: TypeAlias = Callable[[Context], Driver]
+"""Makes unopened drivers of one and the same backend, on any thread."""
+
+LONG_LEASE = 60.0
+"""Seconds: a lease that does not end during a test, so that its end cannot hide a loss."""
+
+
+class Stale(NamedTuple):
+    """Messages whose first holder lost them to a second one."""
+
+    holder: Driver
+    """A driver that will try what it can with the old deliveries."""
+    old: list[Delivery]
+    owner: Driver
+    new: list[Delivery]
+    """The same messages in the same order, in the hands of ``owner``."""
+
+
+class Rig:
+    """Makes queues, messages and drivers, and takes messages with a deadline."""
+
+    def __init__(self, make: NewDriver, lease: float, patience: float, quiet: float) -> None:
+        self.make = make
+        self.lease = lease
+        self.patience = patience
+        self.quiet = quiet
+        self.latest: Driver | None = None
+        """The driver that was made last."""
+        self._opened: list[Driver] = []
+
+    def new(self, context: Context | None = None) -> Driver:
+        """A driver that is not opened."""
+        self.latest = self.make(context or Context())
+        return self.latest
+
+    async def open(self, context: Context | None = None) -> Driver:
+        """An open driver, closed when the test ends."""
+        driver = self.new(context)
+        self._opened.append(driver)
+        await driver.open()
+        return driver
+
+    @asynccontextmanager
+    async def opened(self, context: Context | None = None) -> AsyncGenerator[Driver]:
+        """An open driver for one block, for tests that run loops of their own."""
+        driver = self.new(context)
+        await driver.open()
+        try:
+            yield driver
+        finally:
+            await driver.close()
+
+    async def close(self) -> None:
+        """Close what `open` opened."""
+        while self._opened:
+            await self._opened.pop().close()
+
+    def queue(self) -> str:
+        """A queue name that nobody else uses, legal on every backend."""
+        return f"suite-{uuid4().hex[:20]}"
+
+    def queues(self, count: int) -> tuple[str, ...]:
+        """Several of them, in no particular order."""
+        return tuple(self.queue() for _ in range(count))
+
+    def message(self, queue: str, body: bytes = b"payload", **fields: Any) -> Message:
+        """A message with a lease that outlives the test, unless told otherwise."""
+        fields.setdefault("visibility_timeout", self.long_lease())
+        return Message(queue=queue, body=body, **fields)
+
+    def messages(self, queue: str, count: int, **fields: Any) -> list[Message]:
+        """Several messages with bodies of their own."""
+        return [self.message(queue, b"payload %d" % n, **fields) for n in range(count)]
+
+    def long_lease(self) -> float:
+        """Seconds of the longest lease that the backend grants, up to `LONG_LEASE`."""
+        longest = (self.latest or self.new()).capabilities.max_lease
+        return LONG_LEASE if longest is None else min(longest, LONG_LEASE)
+
+    async def put(self, driver: Driver, messages: Iterable[Message]) -> list[Message]:
+        """Store messages, all of them."""
+        batch = list(messages)
+        answer = await driver.enqueue(batch)
+        assert set(answer.stored) == {m.id for m in batch}, (
+            f"enqueue stored {len(answer.stored)} of {len(batch)} good messages: {answer.failed}"
+        )
+        return batch
+
+    async def take(
+        self,
+        driver: Driver,
+        queues: str | Sequence[str],
+        count: int = 1,
+        *,
+        within: float | None = None,
+        why: str = "what is due must be handed out",
+    ) -> list[Delivery]:
+        """Exactly ``count`` deliveries, in as many calls as it takes."""
+        names = [queues] if isinstance(queues, str) else list(queues)
+        taken: list[Delivery] = []
+        deadline = monotonic() + (self.patience if within is None else within)
+        while len(taken) < count and (left := deadline - monotonic()) > 0:
+            taken += await driver.dequeue(names, limit=count - len(taken), wait=left)
+        assert len(taken) == count, f"{why}: {count} were to come, {len(taken)} came"
+        return taken
+
+    async def one(self, driver: Driver, queue: str | Sequence[str], **options: Any) -> Delivery:
+        """The one delivery that is to come."""
+        (delivery,) = await self.take(driver, queue, 1, **options)
+        return delivery
+
+    async def nothing(
+        self, driver: Driver, queues: str | Sequence[str], why: str, wait: float | None = None
+    ) -> None:
+        """Nothing may come for a while."""
+        names = [queues] if isinstance(queues, str) else list(queues)
+        came = await driver.dequeue(names, limit=100, wait=self.quiet if wait is None else wait)
+        assert came == (), f"{why}: yet {len(came)} came, the first is {came[0]}"
+
+    async def retake(self, holder: Driver, held: Sequence[Delivery], by: Driver) -> list[Delivery]:
+        """Let the leases end and another driver take the messages, in the order of ``held``."""
+        if holder.capabilities.lease == "connection":
+            await holder.close()
+            within = self.patience
+        else:
+            within = max(delivery.lease for delivery in held) + self.patience
+        queues = list(dict.fromkeys(delivery.queue for delivery in held))
+        why = "a message whose lease ended comes back by dequeue alone"
+        again = await self.take(by, queues, len(held), within=within, why=why)
+        found = {delivery.id: delivery for delivery in again}
+        return [found[delivery.id] for delivery in held]
+
+    async def stale(self, count: int, queue: str | None = None) -> Stale:
+        """``count`` messages that one driver lost to another when their leases ended."""
+        first, second = await self.open(), await self.open()
+        name = queue or self.queue()
+        await self.put(first, self.messages(name, count, visibility_timeout=self.lease))
+        old = await self.take(first, name, count)
+        new = await self.retake(first, old, second)
+        # A receipt of a closed connection can only be tried on another one.
+        holder = second if first.capabilities.lease == "connection" else first
+        return Stale(holder, old, second, new)

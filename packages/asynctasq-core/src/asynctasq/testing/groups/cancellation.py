@@ -1,0 +1,127 @@
+"""Cancelling a call, at any await of it, may lose its answer, never a message."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from uuid import UUID
+
+from asynctasq.driver import Ack, Delivery, Driver, Enqueued, Message, Outcome, Renewed, Settled
+from asynctasq.testing._group import Group
+from asynctasq.testing._interrupt import interrupt, interrupted_everywhere
+from asynctasq.testing._outcomes import EVERY_OUTCOME
+from asynctasq.testing._rig import Rig
+
+
+class Cancellation(Group):
+    """Leases outlive these tests, so that what is lost does not come back by time."""
+
+    async def test_a_cancelled_dequeue_gives_what_it_took_to_the_next(
+        self, rig: Rig, driver: Driver, queue: str
+    ) -> None:
+        sent = await rig.put(driver, rig.messages(queue, 60))
+
+        async def dequeue() -> tuple[Delivery, ...]:
+            return await driver.dequeue([queue], limit=2, wait=self.patience)
+
+        came = [d async for answer in interrupted_everywhere(dequeue) for d in answer or ()]
+        why = "what a cancelled dequeue had taken is in the next one's answer"
+        came += await rig.take(driver, queue, len(sent) - len(came), why=why)
+        assert {d.id for d in came} == {m.id for m in sent}, "each exactly once"
+        assert (await driver.settle([Ack(d) for d in came])).lost == ()
+
+    async def test_a_cancelled_wait_takes_nothing_with_it(
+        self, rig: Rig, driver: Driver, second: Driver
+    ) -> None:
+        for turns, queue in enumerate(rig.queues(10)):
+            waiting = asyncio.ensure_future(driver.dequeue([queue], limit=5, wait=60))
+            await rig.nothing(driver, rig.queue(), "nothing was sent there", wait=0.02)
+            sending = asyncio.ensure_future(rig.put(second, [rig.message(queue)]))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.wait((waiting, sending))
+            if waiting.cancelled():
+                why = "a message came just as dequeue was cancelled, and went with it"
+                await rig.one(driver, queue, why=why)
+
+    async def test_close_releases_what_a_cancelled_dequeue_had_taken(
+        self, rig: Rig, second: Driver, queue: str
+    ) -> None:
+        sent = {m.id for m in await rig.put(second, rig.messages(queue, 40))}
+        given: set[UUID] = set()
+        for late in (False, True):
+            for after in range(6):
+                driver = await rig.open()
+                call = driver.dequeue([queue], limit=2, wait=0)
+                taken = (await interrupt(call, after, late=late)).answer or ()
+                await driver.settle([Ack(d) for d in taken])
+                given |= {d.id for d in taken}
+                await driver.close()
+        why = "what a cancelled dequeue had taken is released by close"
+        came = await rig.take(second, queue, len(sent - given), why=why)
+        assert {d.id for d in came} == sent - given
+
+    async def test_a_cancelled_settle_can_be_repeated(self, rig: Rig, driver: Driver) -> None:
+        for outcome in EVERY_OUTCOME:
+            queue = rig.queue()
+            await rig.put(driver, [rig.message(queue)])
+            done = outcome(await rig.one(driver, queue))
+
+            async def settle(batch: tuple[Outcome, ...] = (done,)) -> Settled:
+                return await driver.settle(batch)
+
+            async for _ in interrupted_everywhere(settle):
+                pass
+            await driver.settle([done])
+            attempts = {"retry": [2], "release": [1]}.get(done.name, [])
+            came = await rig.take(driver, queue, len(attempts))
+            assert [d.attempt for d in came] == attempts, f"{done.name}, cancelled, was lost"
+            await rig.nothing(driver, queue, f"{done.name}, cancelled, happened twice")
+
+    async def test_a_cancelled_extend_leaves_the_lease_alone_or_renews_it(
+        self, rig: Rig, driver: Driver, queue: str
+    ) -> None:
+        await rig.put(driver, [rig.message(queue)])
+        held = await rig.one(driver, queue)
+
+        async def extend() -> Renewed:
+            return await driver.extend([held])
+
+        async for answer in interrupted_everywhere(extend):
+            assert answer is None or answer.lost == (), "the lease ran all the time"
+        await rig.nothing(driver, queue, "a cancelled renewal ended the lease")
+        assert (await driver.settle([Ack(held)])).lost == ()
+
+    async def test_a_cancelled_enqueue_stores_each_message_once_or_not(
+        self, rig: Rig, driver: Driver, queue: str
+    ) -> None:
+        batches: list[list[Message]] = []
+        confirmed: set[UUID] = set()
+
+        async def enqueue() -> Enqueued:
+            batches.append(rig.messages(queue, 3))
+            return await driver.enqueue(batches[-1])
+
+        async for answer in interrupted_everywhere(enqueue):
+            confirmed |= set(answer.stored) if answer else set()
+            if driver.capabilities.idempotent_enqueue:
+                confirmed |= set((await driver.enqueue(batches[-1])).stored)
+        came = await rig.take(driver, queue, len(confirmed))
+        came += await driver.dequeue([queue], limit=1000, wait=self.quiet)
+        counts = Counter(d.id for d in came)
+        assert set(counts.values()) <= {1}, "a cancelled enqueue stored a message twice"
+        assert confirmed <= set(counts), "what enqueue confirmed is not there"
+
+    async def test_a_cancelled_call_leaves_the_driver_usable(
+        self, rig: Rig, driver: Driver, queue: str
+    ) -> None:
+        for _ in range(30):
+            calls = [driver.dequeue([queue], limit=1, wait=60), driver.stats([queue])]
+            tasks = [asyncio.ensure_future(call) for call in calls]
+            await asyncio.sleep(0)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        await rig.put(driver, [rig.message(queue)])
+        await driver.settle([Ack(await rig.one(driver, queue))])

@@ -1,0 +1,79 @@
+"""The same id a second time: nothing happens where that is declared, and no silent loss else."""
+
+from __future__ import annotations
+
+from asynctasq.driver import (
+    Ack,
+    DeadLetter,
+    Delivery,
+    Driver,
+    Failure,
+    Message,
+    Record,
+    ResultStore,
+    Retry,
+)
+from asynctasq.testing._group import Group, needs
+from asynctasq.testing._rig import Rig
+
+
+class Idempotence(Group):
+    """`Capabilities.idempotent_enqueue`, both ways."""
+
+    async def test_an_id_that_is_pending(self, rig: Rig, driver: Driver, queue: str) -> None:
+        message = rig.message(queue, b"first")
+        await rig.put(driver, [message])
+        await self._again(rig, driver, message, once=1)
+
+    async def test_an_id_that_is_scheduled(self, rig: Rig, driver: Driver, queue: str) -> None:
+        message = rig.message(queue, b"first", delay=0.3)
+        await rig.put(driver, [message])
+        await self._again(rig, driver, message, once=1)
+
+    async def test_an_id_that_is_running(self, rig: Rig, driver: Driver, queue: str) -> None:
+        message = rig.message(queue, b"first")
+        await rig.put(driver, [message])
+        held = await rig.one(driver, queue)
+        await self._again(rig, driver, message, once=0)
+        answer = await driver.settle([Ack(held)])
+        assert answer.lost == (), "enqueuing a stored id changes nothing, its lease included"
+
+    async def test_an_id_that_is_dead(self, rig: Rig, driver: Driver, queue: str) -> None:
+        message = rig.message(queue, b"first")
+        await rig.put(driver, [message])
+        held = await rig.one(driver, queue)
+        await driver.settle([DeadLetter(held, Failure("ValueError"))])
+        await self._again(rig, driver, message, once=0)
+
+    async def test_an_id_that_waits_for_its_second_attempt(
+        self, rig: Rig, driver: Driver, queue: str
+    ) -> None:
+        message = rig.message(queue, b"first")
+        await rig.put(driver, [message])
+        await driver.settle([Retry(await rig.one(driver, queue), 0.0, Failure("ValueError"))])
+        came = await self._again(rig, driver, message, once=1)
+        assert 2 in {d.attempt for d in came}, "enqueuing a stored id started its attempts anew"
+
+    @needs(ResultStore)
+    async def test_an_id_whose_record_is_kept(self, rig: Rig, driver: Driver, queue: str) -> None:
+        message = rig.message(queue, b"first")
+        await rig.put(driver, [message])
+        record = Record(message.ref, "completed", b"done", 60.0)
+        await driver.settle([Ack(await rig.one(driver, queue), record)])
+        await self._again(rig, driver, message, once=0)
+
+    async def _again(
+        self, rig: Rig, driver: Driver, message: Message, *, once: int
+    ) -> list[Delivery]:
+        """Enqueue once more, with another body. ``once``: how many come where that does nothing."""
+        other = rig.message(message.queue, b"second", id=message.id)
+        answer = await driver.enqueue([other])
+        if not driver.capabilities.idempotent_enqueue:
+            copies = once + len(answer.stored)
+            why = "enqueue said stored: without idempotent_enqueue that is one message more"
+            return await rig.take(driver, message.queue, copies, why=why)
+        assert answer.stored == (message.id,), "an id that is stored already is no error"
+        came = await rig.take(driver, message.queue, once)
+        await rig.nothing(driver, message.queue, "the id was stored already, and ran twice")
+        assert all(d.body == b"first" for d in came), "enqueuing a stored id changes nothing"
+        return came

@@ -1,0 +1,173 @@
+"""Numbers: exact where declared, None where they cannot be known, never a false 0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from asynctasq.driver import Ack, Driver, QueueStats
+from asynctasq.testing._group import Group
+from asynctasq.testing._outcomes import dead
+from asynctasq.testing._rig import Rig
+
+HOUR = 3600.0
+
+
+class Stats(Group):
+    """`Driver.stats`."""
+
+    async def _of(self, driver: Driver, queue: str) -> QueueStats:
+        (stats,) = await driver.stats([queue])
+        assert stats.queue == queue, "the queues given, in that order"
+        return stats
+
+    async def _eventually(
+        self, rig: Rig, driver: Driver, queue: str, holds: Callable[[QueueStats], bool]
+    ) -> QueueStats:
+        """The numbers at once where they are declared exact, else once they have caught up."""
+        stats = await self._of(driver, queue)
+        rounds = 0 if driver.capabilities.exact_stats else int(self.patience / self.quiet)
+        for _ in range(rounds):
+            if holds(stats):
+                break
+            await rig.nothing(driver, rig.queue(), "nothing was sent there")
+            stats = await self._of(driver, queue)
+        return stats
+
+    async def test_each_state_is_counted_or_unknown(
+        self, rig: Rig, driver: Driver, queue: str
+    ) -> None:
+        await rig.put(driver, rig.messages(queue, 2 + 3 + 4))
+        held = await rig.take(driver, queue, 3 + 4)
+        await driver.settle([dead(d) for d in held[:4]])
+        await rig.put(driver, rig.messages(queue, 5, delay=HOUR))
+
+        def right(stats: QueueStats) -> bool:
+            counts = (stats.pending, stats.scheduled, stats.running, stats.dead)
+            return all(n in (None, real) for n, real in zip(counts, (2, 5, 3, 4), strict=True))
+
+        stats = await self._eventually(rig, driver, queue, right)
+        assert right(stats), f"2 pending, 5 scheduled, 3 running, 4 dead; never a false 0: {stats}"
+        if driver.capabilities.exact_stats:
+            assert stats.pending == 2, "exact_stats is declared: counts are known"
+        if driver.capabilities.counts_scheduled:
+            assert stats.scheduled == 5, "counts_scheduled is declared"
+        else:
+            assert stats.scheduled is None, "scheduled is counted: declare counts_scheduled"
+
+    async def test_numbers_follow_what_happens(self, rig: Rig, driver: Driver, queue: str) -> None:
+        await rig.put(driver, rig.messages(queue, 3))
+        await driver.settle([Ack(d) for d in await rig.take(driver, queue, 3)])
+
+        def empty(stats: QueueStats) -> bool:
+            return stats.pending in (None, 0) and stats.running in (None, 0)
+
+        stats = await self._eventually(rig, driver, queue, empty)
+        assert empty(stats), f"all of it was acknowledged: {stats}"
+
+    async def test_what_became_due_is_pending(self, rig: Rig, driver: Driver, queue: str) -> None:
+        if not driver.capabilities.exact_stats:
+            return
+        await rig.put(driver, rig.messages(queue, 2, delay=self.quiet))
+        await rig.nothing(driver, rig.queue(), "nothing was sent there", wait=2 * self.quiet)
+        stats = await self._of(driver, queue)
+        assert (stats.pending, stats.scheduled) in ((2, 0), (2, None)), (
+            f"counts are exact, and both are due: {stats}"
+        )
+
+    async def test_the_oldest_pending_has_an_age(
+        self, rig: Rig, driver: Driver, queue: str
+    ) -> None:
+        await rig.put(driver, rig.messages(queue, 2))
+        wait = 0.3
+        await rig.nothing(driver, rig.queue(), "nothing was sent there", wait=wait)
+        age = (await self._of(driver, queue)).oldest_pending
+        assert age is None or wait - 0.05 < age < wait + 2 * self.patience, (
+            f"seconds since the oldest pending message became due, or None; not {age}"
+        )
+        await rig.take(driver, queue, 2)
+        stats = await self._eventually(rig, driver, queue, lambda s: s.oldest_pending is None)
+        assert stats.oldest_pending is None, "none is pending, so none is the oldest"
+
+    async def test_what_is_not_due_has_no_age(self, rig: Rig, driver: Driver, queue: str) -> None:
+        await rig.put(driver, [rig.message(queue, delay=HOUR)])
+        assert (await self._of(driver, queue)).oldest_pending is None
+
+    async def test_a_queue_nobody_used_has_zeros(self, driver: Driver, queue: str) -> None:
+        stats = await self._of(driver, queue)
+        counts = {stats.pending, stats.scheduled, stats.running, stats.dead}
+        assert counts <= {0, None}, f"an unknown queue has zeros: {stats}"
+        assert not driver.capabilities.exact_stats or stats.pending == 0
+        assert stats.oldest_pending is None
+
+    async def test_queues_come_in_the_order_they_were_given(self, rig: Rig, driver: Driver) -> None:
+        used, unused, other = rig.queues(3)
+        await rig.put(driver, [rig.message(used), rig.message(other)])
+        for names in ([used, unused, other], [other, used], []):
+            assert [s.queue for s in await driver.stats(names)] == names
+
+    async def test_without_names_every_queue_by_name(self, rig: Rig, driver: Driver) -> None:
+        mine = rig.queues(3)
+        await rig.put(driver, (rig.message(queue) for queue in mine))
+        names = [stats.queue for stats in await driver.stats()]
+        assert names == sorted(set(names)), "all queues, by name, each once"
+        assert set(mine) <= set(names), "a queue that holds messages is missing"
+
+
+class Purge(Group):
+    """`Driver.purge`."""
+
+    async def test_pending_goes_and_the_rest_stays(
+        self, rig: Rig, driver: Driver, queue: str
+    ) -> None:
+        await rig.put(driver, rig.messages(queue, 5))
+        held = await rig.take(driver, queue, 2)
+        await driver.settle([dead(held[0])])
+        await self._purge(driver, queue, 3)
+        await rig.nothing(driver, queue, "pending messages were purged")
+        assert (await driver.settle([Ack(held[1])])).lost == (), "running stays"
+        (stats,) = await driver.stats([queue])
+        assert stats.dead in (1, None), "dead stays"
+
+    async def test_scheduled_goes_where_declared_and_else_stays(
+        self, rig: Rig, driver: Driver, queue: str
+    ) -> None:
+        await rig.put(driver, rig.messages(queue, 2, delay=3 * self.quiet))
+        dropped = 2 if driver.capabilities.purges_scheduled else 0
+        await self._purge(driver, queue, dropped)
+        if driver.capabilities.purges_scheduled:
+            why = "purges_scheduled is declared: what is not due is dropped as well"
+            await rig.nothing(driver, queue, why, wait=5 * self.quiet)
+        else:
+            why = "what is not due was dropped: declare purges_scheduled"
+            within = driver.capabilities.delay_resolution + self.patience
+            await rig.take(driver, queue, 2, within=within, why=why)
+
+    async def test_other_queues_stay(self, rig: Rig, driver: Driver, queue: str) -> None:
+        near = queue + "-1"
+        await rig.put(driver, [rig.message(queue), rig.message(near)])
+        await driver.purge(queue)
+        await rig.one(driver, near, why="another queue was purged with it")
+
+    async def test_an_empty_queue_may_be_purged_and_used_again(
+        self, rig: Rig, driver: Driver, queue: str
+    ) -> None:
+        await self._purge(driver, queue, 0)
+        await rig.put(driver, [rig.message(queue)])
+        await self._purge(driver, queue, 1)
+        await rig.put(driver, [rig.message(queue)])
+        await rig.one(driver, queue, why="a purge is about what is there, not about what comes")
+
+    async def test_what_is_given_back_after_a_purge_stays(
+        self, rig: Rig, driver: Driver, queue: str
+    ) -> None:
+        await rig.put(driver, [rig.message(queue, visibility_timeout=self.lease)])
+        first = await rig.open()
+        held = await rig.one(first, queue)
+        await driver.purge(queue)
+        await rig.retake(first, [held], driver)
+
+    async def _purge(self, driver: Driver, queue: str, count: int) -> None:
+        answer = await driver.purge(queue)
+        assert answer.count in (count, None), (
+            f"{count} were dropped, purge says {answer.count}; None where the backend does not say"
+        )

@@ -1,0 +1,105 @@
+"""Waiting for the first message: as long as told, woken in time, and at no cost to others."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from statistics import median
+from time import monotonic
+
+from asynctasq.driver import Ack, Driver, Release
+from asynctasq.testing._doomed import DoomedLoop
+from asynctasq.testing._group import Group
+from asynctasq.testing._outcomes import retry
+from asynctasq.testing._rig import Rig
+
+IDLE = 0.3
+"""Seconds of waiting for nothing."""
+
+
+class Waiting(Group):
+    """`Driver.dequeue`, while there is nothing to take."""
+
+    async def test_it_waits_as_long_as_told(self, driver: Driver, queue: str) -> None:
+        start = monotonic()
+        assert await driver.dequeue([queue], limit=1, wait=IDLE) == ()
+        waited = monotonic() - start
+        assert waited > 0.9 * IDLE, (
+            f"wait={IDLE} came back empty after {waited:.2f} s: the core would ask in a hot loop"
+        )
+        assert waited < IDLE + self.patience, f"wait={IDLE} took {waited:.2f} s"
+
+    async def test_without_waiting_it_comes_back_at_once(self, driver: Driver, queue: str) -> None:
+        start = monotonic()
+        assert await driver.dequeue([queue], limit=1, wait=0) == ()
+        assert monotonic() - start < self.patience
+
+    async def test_it_ends_when_another_instance_enqueues(
+        self, rig: Rig, driver: Driver, second: Driver
+    ) -> None:
+        early, late = rig.queues(2)
+        waiting = asyncio.ensure_future(rig.one(driver, [early, late], within=4 * self.patience))
+        await rig.nothing(second, late, "nothing was sent yet")
+        start = monotonic()
+        await rig.put(second, [rig.message(late)])
+        await waiting
+        assert monotonic() - start < 2 * self.patience, "a message came, and dequeue slept on"
+
+    async def test_it_is_woken_in_time_where_declared(
+        self, rig: Rig, driver: Driver, second: Driver, queue: str
+    ) -> None:
+        delays: list[float] = []
+        for _ in range(5):
+            waiting = asyncio.ensure_future(rig.one(driver, queue))
+            await rig.nothing(second, rig.queue(), "nothing was sent there", wait=0.1)
+            start = monotonic()
+            await rig.put(second, [rig.message(queue)])
+            await waiting
+            delays.append(monotonic() - start)
+        if driver.capabilities.wakes:
+            assert median(delays) < 0.3, f"wakes is declared, yet it took {sorted(delays)} seconds"
+
+    async def test_it_ends_when_a_message_is_given_back(
+        self, rig: Rig, driver: Driver, second: Driver, queue: str
+    ) -> None:
+        await rig.put(driver, [rig.message(queue)])
+        for give_back in (Release, retry):
+            held = await rig.one(driver, queue)
+            waiting = asyncio.ensure_future(rig.one(second, queue))
+            await rig.nothing(driver, queue, "the message is in another hand")
+            await driver.settle([give_back(held)])
+            await second.settle([Release(await waiting)])
+
+    async def test_every_one_of_many_waiters_is_served(
+        self, rig: Rig, driver: Driver, second: Driver, queue: str
+    ) -> None:
+        waiters = [driver, second] * 3
+        waiting = [asyncio.ensure_future(rig.one(d, queue)) for d in waiters]
+        await rig.nothing(second, rig.queue(), "nothing was sent there")
+        await rig.put(second, rig.messages(queue, len(waiters)))
+        came = await asyncio.gather(*waiting)
+        assert len({d.id for d in came}) == len(waiters), "each to one waiter, none forgotten"
+
+    async def test_waiting_leaves_room_for_other_calls(
+        self, rig: Rig, driver: Driver, queue: str
+    ) -> None:
+        waits = [driver.dequeue([q], limit=1, wait=60) for q in rig.queues(25)]
+        waiting = [asyncio.ensure_future(wait) for wait in waits]
+        await rig.nothing(driver, queue, "nothing was sent yet")
+        async with asyncio.timeout(2 * self.patience):
+            await rig.put(driver, [rig.message(queue)])
+            await driver.settle([Ack(await rig.one(driver, queue))])
+        assert not any(w.done() for w in waiting), "a dequeue gave up long before its time"
+        await driver.close()
+        assert await asyncio.gather(*waiting) == [()] * 25, "a dequeue that waits ends with ()"
+
+    def test_waiting_is_no_tight_poll(self, bench: Rig, queue: str) -> None:
+        loop, driver = DoomedLoop(), bench.new()
+        loop.run(driver.open())
+        loop.run(driver.dequeue([queue], limit=1, wait=0.0))
+        before, cpu = loop.suspensions + loop.waits, time.process_time()
+        loop.run(driver.dequeue([queue], limit=1, wait=IDLE))
+        steps, cpu = loop.suspensions + loop.waits - before, time.process_time() - cpu
+        loop.bury(driver)
+        assert steps < 400 * IDLE, f"{steps} awaits in {IDLE} s of waiting: that is a tight poll"
+        assert cpu < 0.6 * IDLE, f"{cpu:.2f} s of CPU in {IDLE} s of waiting for nothing"
