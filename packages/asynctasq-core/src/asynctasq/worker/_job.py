@@ -78,14 +78,15 @@ class Job:
             self.outcome = msgspec.structs.replace(self.outcome, delivery=delivery)
         return self.outcome
 
+    def enter(self) -> None:
+        """Let `asynctasq.current()` name this task, in this context."""
+        at = self.delivery
+        enter_task(CurrentTask(at.id, self.name, at.queue, at.attempt, self.correlation_id))
+
     async def execute(self) -> Any:
         """Run the attempt, within its time-out; raises what it raises."""
-        delivery, envelope = self.delivery, self.envelope
-        enter_task(
-            CurrentTask(
-                delivery.id, envelope.task, delivery.queue, delivery.attempt, self.correlation_id
-            )
-        )
+        self.enter()
+        envelope = self.envelope
         if self.in_thread:
             # A thread cannot be stopped: its slot stays taken and its lease is renewed.
             return await in_daemon_thread(self.work.execute)

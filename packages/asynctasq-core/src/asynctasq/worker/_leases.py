@@ -14,6 +14,8 @@ from asynctasq.errors import DriverError
 logger = logging.getLogger("asynctasq.worker")
 _SHARE = 3.0
 """A lease is renewed after this part of it: two more tries before it ends."""
+_RETRIES = 20.0
+"""After this part of a lease, a renewal that failed is tried again."""
 _IDLE = 1.0
 
 
@@ -51,6 +53,8 @@ class Leases:
                 renewed = await self._driver.extend([held.delivery for held in due])
             except DriverError as error:
                 logger.warning("%d leases could not be renewed: %s", len(due), error)
+                for held in due:
+                    held.renew_at = now + held.delivery.lease / _RETRIES
             else:
                 for held in due:
                     held.renew_at = renew_time(held.delivery, now)

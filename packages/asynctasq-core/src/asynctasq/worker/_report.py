@@ -63,8 +63,10 @@ class Reporter:
                 self._failed(job, outcome, seconds)
                 self._bus.emit(TaskReenqueued(delay=delay, **self._fields(job)))
             case DeadLetter():
+                readable = job.started > 0 or _load(job)
                 self._failed(job, outcome, seconds)
-                self._call_hook(job)
+                if readable:
+                    self._call_hook(job)
             case Release(delay=delay):
                 if job.stopping:
                     self._bus.emit(TaskCancelled(reason="shutdown", **self._fields(job)))
@@ -96,12 +98,7 @@ class Reporter:
         )
 
     def _call_hook(self, job: Job) -> None:
-        """Tell the task itself that it is dead, if it could be read at all."""
-        try:
-            if not job.started:
-                job.load()
-        except AsyncTasQError:
-            return
+        """Tell the task itself that it is dead."""
         hook = asyncio.ensure_future(_call_failed(job))
         self._hooks.add(hook)
         hook.add_done_callback(self._hooks.discard)
@@ -112,7 +109,17 @@ class Reporter:
             await asyncio.wait(self._hooks, timeout=seconds)
 
 
+def _load(job: Job) -> bool:
+    """Read a task that died unread; False where that cannot be."""
+    try:
+        job.load()
+    except AsyncTasQError:
+        return False
+    return True
+
+
 async def _call_failed(job: Job) -> None:
+    job.enter()
     error = job.error if isinstance(job.error, Exception) else WorkerLost(str(job.error or ""))
     try:
         answer = job.work.failed(error)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import copy_context
 from typing import TypeAlias
 
 from asynctasq.codec import encode
@@ -48,6 +49,7 @@ class Runner:
         self._running: set[Job] = set()
         self._unreadable = FirstSeen()
         self._loop = asyncio.get_running_loop()
+        self._context = copy_context()
         self.room.set()
 
     def wanted(self) -> int:
@@ -84,7 +86,8 @@ class Runner:
             self._end(job, self._after_unreadable(job, error))
             return
         self._running.add(job)
-        job.running = self._loop.create_task(self._run(job))
+        # Not the context of whoever frees the slot: what a task sets there is its own.
+        job.running = self._loop.create_task(self._run(job), context=self._context.copy())
 
     def _after_unreadable(self, job: Job, error: Exception) -> Outcome:
         seen_for = self._unreadable.seconds(job.delivery.ref)
@@ -101,7 +104,9 @@ class Runner:
             outcome = self._after_success(job, await job.execute())
         except asyncio.CancelledError as error:
             outcome = self._after_cancel(job, error)
-        except (Exception, SystemExit, GeneratorExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             outcome = self._after_error(job, error)
         self._running.discard(job)
         self._end(job, outcome)

@@ -9,7 +9,17 @@ from typing import TypeAlias
 
 import msgspec
 
-from asynctasq.driver import Ack, DeadLetter, Delivery, Driver, Outcome, ResultStore
+from asynctasq.driver import (
+    Ack,
+    DeadLetter,
+    Delivery,
+    Driver,
+    Failure,
+    Outcome,
+    Release,
+    ResultStore,
+    Retry,
+)
 from asynctasq.errors import DriverError, DriverUnavailable, OutcomeUnknown
 
 OnSettled: TypeAlias = Callable[[Sequence[Outcome], Sequence[Delivery]], None]
@@ -28,13 +38,14 @@ class Settler:
         self._results = results
         """Where records go first, if the driver keeps none itself."""
         self._waiting: list[Outcome] = []
+        self._under_way = 0
         self._news = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
     def add(self, outcome: Outcome) -> None:
         """Settle this, soon."""
-        self._waiting.append(outcome)
+        self._waiting.append(_in_time(outcome, self._driver.capabilities.max_delay))
         self._news.set()
         self._idle.clear()
 
@@ -44,15 +55,17 @@ class Settler:
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
         except TimeoutError:
-            logger.error("%d outcomes could not be settled in time", len(self._waiting))
+            unsettled = self._under_way + len(self._waiting)
+            logger.error("%d outcomes could not be settled in time", unsettled)
 
     async def run(self, on_settled: OnSettled) -> None:
         """Settle, for ever, and tell of each batch what was settled and what was lost."""
         while True:
             await self._news.wait()
             batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
-            lost = await self._settle(batch)
-            on_settled(batch, lost)
+            self._under_way = len(batch)
+            on_settled(batch, await self._settle(batch))
+            self._under_way = 0
             if not self._waiting:
                 self._news.clear()
                 self._idle.set()
@@ -65,11 +78,14 @@ class Settler:
                 return (await self._driver.settle(await self._store_records(batch))).lost
             except (DriverUnavailable, OutcomeUnknown) as error:
                 logger.warning("%d outcomes wait for the backend: %s", len(batch), error)
-            except DriverError:
-                if len(batch) == 1:
+            except DriverError as error:
+                if len(batch) > 1:
+                    return [lost for one in batch for lost in await self._settle((one,))]
+                if (lesser := _without_value(batch[0], error)) is None:
                     logger.exception("refused, left to its lease: %s", batch[0].delivery.ref)
                     return (batch[0].delivery,)
-                return [lost for one in batch for lost in await self._settle((one,))]
+                batch = (lesser,)
+                continue
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -81,6 +97,24 @@ class Settler:
         if self._results is not None and ends:
             await self._results.store([o.record for o in ends if o.record is not None])
         return [_without_record(outcome) for outcome in batch]
+
+
+def _in_time(outcome: Outcome, longest: float | None) -> Outcome:
+    """Due as late as the backend can keep it: a retry that comes early is better than none."""
+    if longest is None or not isinstance(outcome, Retry | Release) or outcome.delay <= longest:
+        return outcome
+    return msgspec.structs.replace(outcome, delay=longest)
+
+
+def _without_value(outcome: Outcome, error: DriverError) -> Outcome | None:
+    """The same without its result: one that cannot be stored must not let the task run again."""
+    if not isinstance(outcome, Ack) or outcome.record is None:
+        return None
+    if isinstance(outcome.record.value, Failure):
+        return None
+    reason = Failure("ResultError", f"its result could not be stored: {error}")
+    record = msgspec.structs.replace(outcome.record, value=reason)
+    return msgspec.structs.replace(outcome, record=record)
 
 
 def _without_record(outcome: Outcome) -> Outcome:

@@ -32,9 +32,9 @@ async def in_daemon_thread(function: Callable[[], T]) -> T:
 
 
 def _storable(error: BaseException) -> BaseException:
-    """A future takes no StopIteration."""
-    if isinstance(error, StopIteration):
-        wrapped = RuntimeError("the task raised StopIteration")
+    """A future takes no StopIteration, and a KeyboardInterrupt in it would end the loop."""
+    if isinstance(error, StopIteration | KeyboardInterrupt):
+        wrapped = RuntimeError(f"the task raised {type(error).__name__}")
         wrapped.__cause__ = error
         return wrapped
     return error
