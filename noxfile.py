@@ -135,6 +135,16 @@ def pins(session: nox.Session) -> None:
         session.error("\n".join(problems))
 
 
+@nox.session(python=False)
+def pages(session: nox.Session) -> None:
+    """Write the tables of options into the README files, as the code declares them."""
+    room = steps.empty_room(session)
+    built = {p: steps.build(session, p, room, "--wheel") for p in PACKAGES}
+    wanted = [*steps.as_requirements(built, ["testing"]), *steps.PINNED]
+    python = steps.environment(session, room / "venv", Path(sys.executable), *wanted)
+    session.run(str(python), "-m", "tools.pages", external=True)
+
+
 def _plan(session: nox.Session, *, every_python: bool = True) -> tuple[Plan, list[str]]:
     promised = interpreters.promised(PACKAGES)
     found = interpreters.find(promised)
