@@ -66,20 +66,24 @@ class DoomedLoop:
 
     def run_until_death(self, coroutine: Coroutine[Any, Any, Any], after: int) -> bool:
         """Run until something suspends for the ``after`` + 1st time. False: it ended before."""
+        def stop(_: object) -> None:
+            self._loop.stop()
+
         task = self._loop.create_task(coroutine)
-        task.add_done_callback(lambda _: self._loop.stop())
+        task.add_done_callback(stop)
         self._left = after
         self._loop.run_forever()
+        self._left = None
+        task.remove_done_callback(stop)
         if self.dead:
             self._cut()
         else:
-            self._left = None
             task.result()
         return self.dead
 
     def bury(self, driver: Driver) -> None:
         """Clean up, once nobody looks any more."""
-        self.dead, self._left = False, None
+        self.dead = False
         self.run(_end_all(driver))
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())

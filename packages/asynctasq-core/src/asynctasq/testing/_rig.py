@@ -89,6 +89,11 @@ class Rig:
         longest = (self.latest or self.new()).capabilities.max_lease
         return LONG_LEASE if longest is None else min(longest, LONG_LEASE)
 
+    def runs_for(self, held: Iterable[Delivery]) -> float:
+        """Seconds that leases just granted run for; 0 where connections decide, not time."""
+        timed = (self.latest or self.new()).capabilities.lease == "timed"
+        return max((delivery.lease for delivery in held), default=0.0) if timed else 0.0
+
     async def put(self, driver: Driver, messages: Iterable[Message]) -> list[Message]:
         """Store messages, all of them."""
         batch = list(messages)
@@ -133,9 +138,7 @@ class Rig:
         """Let the leases end and another driver take the messages, in the order of ``held``."""
         if holder.capabilities.lease == "connection":
             await holder.close()
-            within = self.patience
-        else:
-            within = max(delivery.lease for delivery in held) + self.patience
+        within = self.runs_for(held) + self.patience
         queues = list(dict.fromkeys(delivery.queue for delivery in held))
         why = "a message whose lease ended comes back by dequeue alone"
         again = await self.take(by, queues, len(held), within=within, why=why)

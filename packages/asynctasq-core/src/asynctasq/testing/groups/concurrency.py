@@ -15,7 +15,7 @@ from asynctasq.testing._rig import Rig
 class Concurrency(Group):
     """One instance is used by many coroutines of its loop; a backend, by many instances."""
 
-    async def test_many_coroutines_on_one_instance(
+    async def test_concurrent_coroutines_on_one_instance(
         self, rig: Rig, driver: Driver, queue: str
     ) -> None:
         sent = await rig.put(driver, rig.messages(queue, 90))
@@ -23,14 +23,14 @@ class Concurrency(Group):
         await asyncio.gather(*(crew.work(driver) for _ in range(10)))
         crew.each_once(sent, "ten coroutines on one driver")
 
-    async def test_many_instances_on_one_loop(self, rig: Rig, queue: str) -> None:
+    async def test_concurrent_instances_on_one_loop(self, rig: Rig, queue: str) -> None:
         drivers = [await rig.open() for _ in range(4)]
         sent = await rig.put(drivers[0], rig.messages(queue, 90))
         crew = Crew(rig, queue, len(sent))
         await asyncio.gather(*(crew.work(driver) for driver in drivers))
         crew.each_once(sent, "four drivers on one loop")
 
-    async def test_many_instances_on_loops_of_their_own(
+    async def test_concurrent_instances_on_loops_of_their_own(
         self, rig: Rig, driver: Driver, queue: str
     ) -> None:
         sent = await rig.put(driver, rig.messages(queue, 120))
@@ -38,7 +38,7 @@ class Concurrency(Group):
         await each_on_its_own_loop([crew.worker] * 4)
         crew.each_once(sent, "four drivers on four threads")
 
-    async def test_producers_and_consumers_at_the_same_time(self, rig: Rig, queue: str) -> None:
+    async def test_concurrent_producers_and_consumers(self, rig: Rig, queue: str) -> None:
         sent = [rig.messages(queue, 25) for _ in range(4)]
         crew = Crew(rig, queue, 100)
 
@@ -53,7 +53,7 @@ class Concurrency(Group):
         await each_on_its_own_loop([crew.worker, crew.worker, *[produce] * 4])
         crew.each_once(stored, "two consumers while four producers send")
 
-    async def test_every_verb_at_once(self, rig: Rig, driver: Driver, queue: str) -> None:
+    async def test_concurrent_calls_of_every_verb(self, rig: Rig, driver: Driver, queue: str) -> None:
         sent = await rig.put(driver, rig.messages(queue, 40))
         held = await rig.take(driver, queue, 20)
         crew = Crew(rig, queue, 40 - 20 + 10 + 5)

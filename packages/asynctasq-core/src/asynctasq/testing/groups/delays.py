@@ -114,7 +114,7 @@ class Delays(Group):
         answer = await driver.settle([Ack(good), Ack(bad)])
         assert answer.lost == (), "refused before anything is sent: both are held as before"
 
-    async def test_racing_consumers_get_each_once(self, rig: Rig, queue: str) -> None:
+    async def test_concurrent_consumers_get_each_delayed_message_once(self, rig: Rig, queue: str) -> None:
         producer = await rig.open()
         crew = Crew(rig, queue, 100, within=self.delay)
         consumers = asyncio.ensure_future(each_on_its_own_loop([crew.worker] * 3))

@@ -58,7 +58,7 @@ class Leases(Group):
         first = await rig.open()
         await rig.put(first, rig.messages(queue, 2, visibility_timeout=self.lease))
         held = await rig.take(first, queue, 2)
-        wait = held[0].lease + self.patience
+        wait = rig.runs_for(held) + self.patience
         waiting = asyncio.ensure_future(rig.take(second, queue, 2, within=wait))
         await rig.nothing(second, rig.queue(), "nothing was sent there")
         await first.close()
@@ -102,7 +102,7 @@ class Leases(Group):
     ) -> None:
         await rig.put(driver, rig.messages(queue, 4, visibility_timeout=self.lease))
         held = await rig.take(driver, queue, 4)
-        await rig.nothing(driver, rig.queue(), "nothing was sent there", held[0].lease + TICK)
+        await rig.nothing(driver, rig.queue(), "nothing was sent there", rig.runs_for(held) + TICK)
         answer = await driver.settle(one_of_each(held))
         assert answer.lost == (), "a receipt is held until its message is handed out again"
         came = await rig.take(driver, queue, 2)
@@ -114,7 +114,7 @@ class Leases(Group):
     ) -> None:
         await rig.put(driver, [rig.message(queue, visibility_timeout=self.lease)])
         held = await rig.one(driver, queue)
-        await rig.nothing(driver, rig.queue(), "nothing was sent there", held.lease + TICK)
+        await rig.nothing(driver, rig.queue(), "nothing was sent there", rig.runs_for([held]) + TICK)
         assert (await driver.extend([held])).lost == (), "held until it is handed out again"
         await rig.nothing(second, queue, "its lease was renewed", self.quiet)
         assert (await driver.settle([Ack(held)])).lost == ()

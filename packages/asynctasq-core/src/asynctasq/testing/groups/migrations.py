@@ -53,7 +53,7 @@ class Migrations(Group):
         for _ in range(2):
             assert await self._migrating(fresh.new()).migrate() == ()
 
-    async def test_asked_by_many_each_step_is_applied_once(self, fresh: Rig) -> None:
+    async def test_concurrent_migrations_apply_each_step_once(self, fresh: Rig) -> None:
         pending = await self._migrating(fresh.new()).pending_migrations()
 
         async def migrate() -> list[int]:

@@ -14,7 +14,7 @@ from asynctasq.testing._rig import Rig
 class Recovery(Group):
     """Nothing accepted is lost with the worker, or the producer, that held it."""
 
-    async def test_what_the_dead_held_comes_back_once_to_racing_consumers(
+    async def test_concurrent_consumers_get_what_the_dead_held_once(
         self, rig: Rig, queue: str
     ) -> None:
         dead = await rig.open()
@@ -22,17 +22,17 @@ class Recovery(Group):
         held = await rig.take(dead, queue, 20)
         consumers = [await rig.open() for _ in range(4)]
         await dead.close()
-        crew = Crew(rig, queue, len(sent), within=held[0].lease)
+        crew = Crew(rig, queue, len(sent), within=rig.runs_for(held))
         await asyncio.gather(*(crew.work(consumer) for consumer in consumers))
         crew.each_once(sent, "what an abandoned worker held comes back, to one consumer each")
         assert all(d.deliveries > 1 for d in crew.taken), "the lost delivery was counted"
 
-    async def test_so_it_does_to_consumers_on_other_threads(self, rig: Rig, queue: str) -> None:
+    async def test_concurrent_threads_get_what_the_dead_held_once(self, rig: Rig, queue: str) -> None:
         dead = await rig.open()
         sent = await rig.put(dead, rig.messages(queue, 20, visibility_timeout=self.lease))
         held = await rig.take(dead, queue, 20)
         await dead.close()
-        crew = Crew(rig, queue, len(sent), within=held[0].lease)
+        crew = Crew(rig, queue, len(sent), within=rig.runs_for(held))
         await each_on_its_own_loop([crew.worker] * 3)
         crew.each_once(sent, "what an abandoned worker held comes back, to one consumer each")
 
@@ -62,5 +62,5 @@ class Recovery(Group):
             held = await rig.take(driver, queue, 10)
             await driver.settle([Ack(d) for d in held])
         after = await rig.open()
-        wait = held[0].lease + self.quiet
+        wait = rig.runs_for(held) + self.quiet
         await rig.nothing(after, queue, "it was acknowledged before the driver closed", wait)

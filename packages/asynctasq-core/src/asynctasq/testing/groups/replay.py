@@ -58,7 +58,7 @@ class Replay(TaskGroup):
         assert {d.ref for d in came} == {dead, *waiting} - {running.ref, done.ref}
         await rig.nothing(driver, queue, "one was dead, one was pending")
 
-    async def test_a_task_is_replayed_once_though_two_ask(
+    async def test_concurrent_replays_bring_a_task_back_once(
         self, rig: Rig, driver: Driver, tasks: TaskStore, second: Driver, queue: str
     ) -> None:
         assert isinstance(second, TaskStore)

@@ -39,7 +39,7 @@ class Restarts(OutageGroup):
         await driver.settle([Ack(d) for d in held[1:]])
         await self.restart_backend()
         after = await self._reopened(rig)
-        wait = held[0].lease + self.quiet
+        wait = rig.runs_for(held) + self.quiet
         await rig.nothing(after, queue, "settle had answered before the restart", wait=wait)
         if isinstance(after, TaskStore):
             task = await after.get(held[0].ref)

@@ -24,7 +24,7 @@ class Settle(Group):
         answer = await driver.settle([Ack(done), dead(failed)])
         assert answer.lost == (), "both were held when they were settled"
         why = "it was acknowledged or dead-lettered before its lease ended"
-        await rig.nothing(second, queue, why, wait=done.lease + 2 * self.quiet)
+        await rig.nothing(second, queue, why, wait=rig.runs_for([done]) + 2 * self.quiet)
 
     async def test_a_retry_is_due_again_and_a_release_too(
         self, rig: Rig, driver: Driver, second: Driver, queue: str
@@ -113,7 +113,7 @@ class Settle(Group):
         assert sorted(d.attempt for d in came) == [1, 2], "a receipt was used twice"
         await rig.nothing(driver, queue, "a receipt was used twice")
 
-    async def test_of_two_outcomes_at_once_one_happens(
+    async def test_of_two_concurrent_outcomes_one_happens(
         self, rig: Rig, driver: Driver, queue: str
     ) -> None:
         await rig.put(driver, rig.messages(queue, 10))

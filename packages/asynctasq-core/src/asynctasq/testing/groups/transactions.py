@@ -177,7 +177,7 @@ class SettlingInTransactions(TransactionGroup):
             assert await settling.settle_in(mine.connection, Ack(held)), "the lease was held"
             await mine.commit()
         why = "acknowledged with the task's own writes"
-        await rig.nothing(driver, queue, why, wait=held.lease + self.quiet)
+        await rig.nothing(driver, queue, why, wait=rig.runs_for([held]) + self.quiet)
 
     async def test_rolled_back_it_is_held_as_before(
         self, rig: Rig, driver: Driver, settling: SettlesInTransaction, queue: str
