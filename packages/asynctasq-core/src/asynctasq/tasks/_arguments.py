@@ -16,6 +16,7 @@ from msgspec.structs import asdict
 
 from asynctasq.codec import decode_value, encode
 from asynctasq.errors import ArgumentError, TaskDefinitionError
+from asynctasq.tasks._comparison import comparison
 
 
 class Parameter(Struct, frozen=True):
@@ -38,7 +39,7 @@ class Arguments:
             _check_sendable(task, parameter)
         self._struct = _struct(task, parameters)
         self._decoder = msgspec.msgpack.Decoder(self._struct, dec_hook=read_object)
-        self._compared = {p.name: c for p in parameters if (c := _comparison(p.annotation))}
+        self._compared = {p.name: c for p in parameters if (c := comparison(p.annotation))}
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Struct:
         """Arguments as the task would be called with; raises TypeError as a call would."""
@@ -139,53 +140,6 @@ def read_object(kind: type, value: object) -> object:
     if kind is object:
         return value
     raise TypeError(f"{kind.__qualname__} is not a type that can be sent")
-
-
-def _comparison(annotation: Any) -> Callable[[Any, Any], bool] | None:
-    """How to tell that a value comes back as it was, where reading it does not prove that.
-
-    ``Any`` may be read back as another type; of a subclass, the fields that it adds are not read.
-    """
-    parts = _all_parts(msgspec.inspect.type_info(annotation))
-    if any(isinstance(part, msgspec.inspect.AnyType) or _is_object(part) for part in parts):
-        return _same
-    return _alike if any(hasattr(part, "fields") for part in parts) else None
-
-
-def _is_object(info: Any) -> bool:
-    return isinstance(info, msgspec.inspect.CustomType) and info.cls is object
-
-
-def _all_parts(info: Any) -> list[Any]:
-    """A type, and all the types within it."""
-    pending, found = [info], dict[int, Any]()
-    while pending:
-        part = pending.pop()
-        if id(part) not in found:
-            found[id(part)] = part
-            pending += _parts(part)
-    return list(found.values())
-
-
-def _parts(info: Any) -> list[Any]:
-    """The types that a type is made of."""
-    parts = [getattr(info, name, None) for name in ("item_type", "key_type", "value_type", "type")]
-    parts += getattr(info, "item_types", ())
-    parts += getattr(info, "types", ())
-    parts += [field.type for field in getattr(info, "fields", ())]
-    return [part for part in parts if isinstance(part, msgspec.inspect.Type)]
-
-
-def _same(sent: object, arrived: object) -> bool:
-    # repr: NaN is not equal to itself.
-    return type(sent) is type(arrived) and (sent == arrived or repr(sent) == repr(arrived))
-
-
-def _alike(sent: Any, arrived: Any) -> bool:
-    # A sequence arrives as its annotation says, whether it was sent as a list or as a tuple.
-    if {type(sent), type(arrived)} == {list, tuple}:
-        return len(sent) == len(arrived) and all(map(_alike, sent, arrived))
-    return sent == arrived or repr(sent) == repr(arrived)
 
 
 def _type_name(value: object) -> str:

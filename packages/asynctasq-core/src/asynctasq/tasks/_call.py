@@ -26,8 +26,11 @@ class Chain(Generic[R]):
 
     def _with(self, config: TaskConfig, delay: float | None = None) -> Call[R]:
         call = self.prepared()
-        check_config(config, f"task {call.definition.name!r}")
         call.spend()
+        where = f"task {call.definition.name!r}"
+        check_config(config, where)
+        if delay is not None:
+            check_value("delay", delay, where)
         delayed = call.delayed if delay is None else delay
         return Call(call.definition, call.bound, {**call.config, **config}, delayed)
 
@@ -37,7 +40,6 @@ class Chain(Generic[R]):
 
     def delay(self, seconds: float) -> Call[R]:
         """Let it become due after so many seconds."""
-        check_value("delay", seconds, "delay()")
         return self._with({}, seconds)
 
     def retry_after(self, seconds: float) -> Call[R]:

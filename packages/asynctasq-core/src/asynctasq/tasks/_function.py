@@ -130,8 +130,8 @@ def _check_signature(name: str, function: Callable[..., Any]) -> None:
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise TaskDefinitionError(
-                f"task {name!r}: parameter {str(parameter)!r}: every parameter travels under a "
-                "name of its own; take a list or a dict instead"
+                f"task {name!r}: parameter '{parameter.replace(annotation=parameter.empty)}': "
+                "every parameter travels under a name of its own; take a list or a dict instead"
             )
         if parameter.kind is parameter.POSITIONAL_ONLY or parameter.name == "self":
             raise TaskDefinitionError(

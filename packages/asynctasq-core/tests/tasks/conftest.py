@@ -1,0 +1,90 @@
+"""What the tests of tasks share: a backend to dispatch to, drivers made for one test, programs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from textwrap import dedent
+from types import ModuleType
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+
+import asynctasq
+from asynctasq import plugins
+from asynctasq.driver import Context, StoredTask, TaskState
+from asynctasq.memory import MemoryDriver
+
+_STATES: tuple[TaskState, ...] = ("scheduled", "pending", "running", "completed", "dead")
+
+
+@pytest.fixture
+def queue() -> str:
+    """A queue that nobody else uses: all memory drivers share one store."""
+    return f"queue-{uuid4().hex}"
+
+
+@pytest_asyncio.fixture
+async def memory(clean: Path) -> AsyncIterator[MemoryDriver]:
+    """The memory backend, configured; a driver to look into it."""
+    asynctasq.init({"driver": "memory"})
+    driver = MemoryDriver(None, Context())
+    await driver.open()
+    yield driver
+    await driver.close()
+    await asynctasq.close()
+
+
+@pytest.fixture
+def stored(memory: MemoryDriver, queue: str) -> Callable[[], Awaitable[list[StoredTask]]]:
+    """Everything that the backend holds on `queue`."""
+
+    async def look() -> list[StoredTask]:
+        pages = [await memory.list(state, queue, 10_000) for state in _STATES]
+        return [task for page in pages for task in page.tasks]
+
+    return look
+
+
+@pytest.fixture
+def use(memory: MemoryDriver, site: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Install a driver class as a distribution would, and configure it."""
+
+    def install(driver: type, *, name: str = "probe", **options: Any) -> None:
+        module = ModuleType(f"asynctasq_test_{name}")
+        module.Driver = driver  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        site.install(name, points={plugins.DRIVERS: {name: f"{module.__name__}:Driver"}})
+        asynctasq.init({"driver": name, **options})
+
+    return install
+
+
+Program = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    """Run a program in a folder of its own, with warnings as errors."""
+
+    def run(source: str, *arguments: str, file: str = "program.py") -> Any:
+        path = tmp_path / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(source), encoding="utf-8")
+        core = str(Path(asynctasq.__file__).parent.parent)
+        return subprocess.run(
+            [sys.executable, "-W", "error", *(arguments or (str(path),))],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": core, "ASYNCTASQ_DRIVER": "memory"},
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+        )
+
+    return run
