@@ -137,12 +137,17 @@ def pins(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def pages(session: nox.Session) -> None:
-    """Write the tables of options into the README files, as the code declares them."""
+    """Write the README files' tables: options as declared, drivers as the suite has seen them."""
     room = steps.empty_room(session)
     built = {p: steps.build(session, p, room, "--wheel") for p in PACKAGES}
-    wanted = [*steps.as_requirements(built, ["testing"]), *steps.PINNED]
-    python = steps.environment(session, room / "venv", Path(sys.executable), *wanted)
-    session.run(str(python), "-m", "tools.pages", external=True)
+    wanted = [*steps.as_requirements(built, ["testing"]), *steps.groups(PACKAGES, "test")]
+    python = steps.environment(session, room / "venv", Path(sys.executable), *wanted, *steps.PINNED)
+    reports: list[str] = []
+    for suite in (suite for package in PACKAGES for suite in package.suites):
+        reports.append(str(room / f"{suite.stem}.json"))
+        words = ("-n", "auto", "-p", "asynctasq.testing.report", "--driver-report", reports[-1])
+        steps.pytest(session, python, suite, *words, env=servers.told(PACKAGES))
+    session.run(str(python), "-m", "tools.pages", *reports, external=True)
 
 
 def _plan(session: nox.Session, *, every_python: bool = True) -> tuple[Plan, list[str]]:

@@ -10,13 +10,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from _pytest.mark import ParameterSet
 
 from asynctasq.config import CoreOptions, options_of
-from asynctasq.plugins import options_structs
-from tools import options_table, readme, workspace
+from asynctasq.driver import Driver
+from asynctasq.plugins import driver_class, options_structs
+from asynctasq.testing.report import capabilities, protocols
+from asynctasq.testing.table import table
+from tools import options_table, readme, rooms, workspace
 from tools.constraints import FILE as CONSTRAINTS
 from tools.uv import UV
 
@@ -151,4 +155,26 @@ def test_the_table_of_options_is_what_the_code_declares(package: workspace.Packa
     page = (package.folder / "README.md").read_text(encoding="utf-8")
     name = package.import_name.rpartition(".")[2]
     struct = options_structs()[name] if package.is_driver else CoreOptions
-    assert page == options_table.filled(page, options_of(struct)), "nox -s pages writes it anew"
+    expected = options_table.table(options_of(struct))
+    assert rooms.read(page, "options") == expected, "nox -s pages writes it anew"
+
+
+def test_the_table_of_drivers_says_what_they_declare() -> None:
+    names = sorted(name for package in workspace.find() for name in package.drivers)
+    facts = [_declared(driver_class(name)) for name in names]
+    expected = [line for line in table([{"drivers": facts}]).splitlines() if "`" in line]
+    page = rooms.read((workspace.ROOT / "README.md").read_text(encoding="utf-8"), "drivers")
+    found = [line for line in page.splitlines() if "`" in line]
+    assert found == expected, "nox -s pages writes it anew"
+
+
+def _declared(driver: type[Driver]) -> dict[str, Any]:
+    return {
+        "name": driver.name,
+        "suite": "",
+        "distribution": None,
+        "backend": None,
+        "capabilities": capabilities(driver),
+        "protocols": protocols(driver),
+        "groups": {},
+    }

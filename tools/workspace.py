@@ -78,6 +78,16 @@ class Package:
         """What it needs in any case."""
         return [*map(Requirement, self.project.get("dependencies", []))]
 
+    @property
+    def drivers(self) -> list[str]:
+        """Names of the drivers that it provides."""
+        return sorted(self.project.get("entry-points", {}).get("asynctasq.drivers", {}))
+
+    @property
+    def suites(self) -> list[Path]:
+        """The tests that run the conformance suite on these."""
+        return [self.folder / "tests" / "conformance" / f"test_{n}.py" for n in self.drivers]
+
 
 def find(root: Path = ROOT) -> list[Package]:
     """Every package, by name. Raises `ValueError` where there is none."""

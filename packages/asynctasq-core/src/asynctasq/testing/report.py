@@ -130,17 +130,23 @@ def describe(driver: Driver, suite: Group) -> Facts:
         "distribution": distribution,
         "api": list(driver.api),
         "backend": suite.backend,
-        "capabilities": _capabilities(driver),
-        "protocols": [p.__name__ for p in PROTOCOLS if isinstance(driver, p)],
+        "capabilities": capabilities(driver),
+        "protocols": protocols(kind),
         "versions": dict(_versions(distribution)),
         "tests": {name: group_of(type(suite), name) for name, _, _ in tests_of(type(suite))},
         "not_run": suite.not_run,
     }
 
 
-def _capabilities(driver: Driver) -> Facts:
+def capabilities(driver: Driver | type[Driver]) -> Facts:
+    """What a driver declares, as JSON."""
     facts: Facts = msgspec.to_builtins(driver.capabilities)
     return {**facts, "atomic": sorted(driver.capabilities.atomic)}
+
+
+def protocols(kind: type[Driver]) -> list[str]:
+    """Names of the optional protocols that a driver implements."""
+    return [protocol.__name__ for protocol in PROTOCOLS if issubclass(kind, protocol)]
 
 
 def _distribution(kind: type[Driver]) -> str | None:
