@@ -40,7 +40,12 @@ class EventBus:
 
     def wants(self, kind: type[Event]) -> bool:
         """Whether anybody listens to this kind: else there is no need to make the event."""
-        return self._wants_all or any(_asked(wants, kind) for wants in self._wants)
+        if self._wants_all:
+            return True
+        for wants in self._wants:  # asked several times a task: a generator would cost as much
+            if _asked(wants, kind):
+                return True
+        return False
 
     def emit(self, event: Event) -> None:
         """Tell an event, soon. Never blocks and never raises."""
