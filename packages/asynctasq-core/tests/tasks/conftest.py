@@ -55,14 +55,44 @@ def stored(memory: MemoryDriver, queue: str) -> Callable[[], Awaitable[list[Stor
 def use(memory: MemoryDriver, site: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Install a driver class as a distribution would, and configure it."""
 
-    def install(driver: type, *, name: str = "probe", **options: Any) -> None:
-        module = ModuleType(f"asynctasq_test_{name}")
-        module.Driver = driver  # type: ignore[attr-defined]
+    def install(driver: type, *, name: str = "probe", options: type | None = None) -> None:
+        module: Any = ModuleType(f"asynctasq_test_{name.replace('-', '_')}")
+        module.Driver, module.Options = driver, options
         monkeypatch.setitem(sys.modules, module.__name__, module)
-        site.install(name, points={plugins.DRIVERS: {name: f"{module.__name__}:Driver"}})
-        asynctasq.init({"driver": name, **options})
+        points = {plugins.DRIVERS: {name: f"{module.__name__}:Driver"}}
+        if options is not None:
+            points[plugins.OPTIONS] = {name: f"{module.__name__}:Options"}
+        site.install(name, points=points)
+        asynctasq.init({"driver": name})
 
     return install
+
+
+class Scripted(MemoryDriver):
+    """Answers `enqueue` as a test says: each entry of `script` is called once, with the messages.
+
+    It may raise, before (nothing is stored) or after it has called ``store``.
+    """
+
+    name = "probe"
+    calls: list[int]
+    """How many messages each call had."""
+    script: list[Callable[..., Awaitable[Any]]]
+
+    async def enqueue(self, messages: Any) -> Any:
+        self.calls.append(len(messages))
+        store = super().enqueue
+        if not self.script:
+            return await store(messages)
+        return await self.script.pop(0)(messages, store)
+
+
+@pytest.fixture
+def scripted(use: Callable[..., None]) -> type[Scripted]:
+    """The configured driver: one whose answers this test writes."""
+    driver = type("OfThisTest", (Scripted,), {"calls": [], "script": []})
+    use(driver)
+    return driver
 
 
 Program = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -59,7 +59,7 @@ def _alike(sent: Any, arrived: Any, *, exact: bool = False) -> bool:
         return sent.keys() == arrived.keys() and all(
             _alike(value, arrived[key], exact=exact) for key, value in sent.items()
         )
-    fields = _fields_of(sent)
+    fields = _fields_of(type(sent))
     return (
         same_type
         and fields != ()
@@ -75,9 +75,8 @@ def _is_map(value: object) -> bool:
     return isinstance(value, dict)
 
 
-def _fields_of(value: Any) -> tuple[str, ...]:
-    """Names of what an object of a type that can be sent is made of; () for a plain value."""
-    kind: Any = type(value)
+def _fields_of(kind: Any) -> tuple[str, ...]:
+    """Names of what objects of a type that can be sent are made of; () for plain values."""
     of_attrs = (attribute.name for attribute in getattr(kind, "__attrs_attrs__", ()))
     declared = getattr(kind, "__struct_fields__", getattr(kind, "__dataclass_fields__", of_attrs))
     return tuple(declared)
