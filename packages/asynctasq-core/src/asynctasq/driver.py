@@ -123,7 +123,7 @@ class Failure(Struct, frozen=True):
     def of(cls, error: BaseException) -> Failure:
         """The failure that an exception stands for."""
         lines = tracebacks.TracebackException.from_exception(error, limit=-50).format()
-        return cls(type(error).__qualname__, str(error), "".join(lines))
+        return cls(type(error).__qualname__, _text_of(error), "".join(lines))
 
 
 class Message(Struct, frozen=True, kw_only=True):
@@ -481,6 +481,13 @@ def check_outcomes(outcomes: Sequence[Outcome], capabilities: Capabilities) -> N
                     f"message {outcome.delivery.id}: delay {outcome.delay}: expected seconds >= 0"
                 )
             _require(outcome.delivery, "delay", outcome.delay, capabilities.max_delay)
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "(showing this error raised another)"
 
 
 def _storable(text: str) -> str:
