@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
+from asynctasq.testing import DriverSuite
 
-from asynctasq.driver import Driver
-from asynctasq.testing import DriverSuite, NewDriver
-
+from .backends import ByConnection
 from .modest import ModestDriver
 
 
-class TestModest(DriverSuite):
+class TestModest(ByConnection, DriverSuite):
     driver_class = ModestDriver
-    lease = 0.2
-    quiet = 0.05
-
-    @pytest.fixture
-    def new_driver(self) -> NewDriver:
-        return lambda context: ModestDriver(None, context)
-
-    def kill(self, driver: Driver) -> None:
-        assert isinstance(driver, ModestDriver)
-        driver.drop_connection()

@@ -13,11 +13,12 @@ from asynctasq.testing._rig import Rig
 class Crew:
     """What consumers, on any loops and threads, took together."""
 
-    def __init__(self, rig: Rig, queue: str, expected: int, *, within: float = 0.0) -> None:
+    def __init__(self, rig: Rig, queue: str, expected: int, *, leases_end_in: float = 0.0) -> None:
         self._rig = rig
         self._queue = queue
         self._expected = expected
-        self._deadline = monotonic() + within + rig.patience
+        self._short = leases_end_in > 0
+        self._deadline = monotonic() + leases_end_in + rig.patience
         self.taken: list[Delivery] = []
 
     async def work(self, driver: Driver) -> None:
@@ -25,7 +26,8 @@ class Crew:
         while monotonic() < self._deadline:
             got = await driver.dequeue([self._queue], limit=3, wait=self._rig.quiet)
             lost = (await driver.settle([Ack(delivery) for delivery in got])).lost
-            # Of a short lease that ended on a slow machine another consumer has the message.
+            # A short lease may end on a slow machine; another consumer has the message then.
+            assert self._short or not lost, "while its lease ran, another consumer was given it"
             self.taken += [delivery for delivery in got if delivery not in lost]
             if len(self.taken) >= self._expected:
                 self._deadline = min(self._deadline, monotonic() + self._rig.quiet)

@@ -41,6 +41,7 @@ class DoomedLoop:
         self._loop = asyncio.SelectorEventLoop(self._selector)
         self._own = self._registered()
         self._loop.set_task_factory(self._counted)
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._left: int | None = None
         self.dead = False
         self.suspensions = 0
@@ -58,7 +59,7 @@ class DoomedLoop:
     @property
     def tasks(self) -> int:
         """Tasks that are not done."""
-        return len(asyncio.all_tasks(self._loop))
+        return len(self._tasks)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run to the end, as any loop does."""
@@ -66,6 +67,7 @@ class DoomedLoop:
 
     def run_until_death(self, coroutine: Coroutine[Any, Any, Any], after: int) -> bool:
         """Run until something suspends for the ``after`` + 1st time. False: it ended before."""
+
         def stop(_: object) -> None:
             self._loop.stop()
 
@@ -106,7 +108,11 @@ class DoomedLoop:
     def _counted(
         self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
     ) -> asyncio.Task[Any]:
-        return asyncio.Task(_Counted(coroutine, self), loop=loop, **options)
+        task = asyncio.Task(_Counted(coroutine, self), loop=loop, **options)
+        # Collected as garbage, a task that stands still would run its ``finally`` blocks.
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def _registered(self) -> set[int]:
         return {key.fd for key in self._selector.get_map().values()}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any, NamedTuple, TypeAlias
@@ -133,6 +134,22 @@ class Rig:
         names = [queues] if isinstance(queues, str) else list(queues)
         came = await driver.dequeue(names, limit=100, wait=self.quiet if wait is None else wait)
         assert came == (), f"{why}: yet {len(came)} came, the first is {came[0]}"
+
+    async def woken(
+        self, driver: Driver, queues: str | Sequence[str], by: Callable[[], Awaitable[object]]
+    ) -> tuple[Delivery, float]:
+        """Let a consumer wait, do something, and see what it gets, and after how many seconds."""
+        names = [queues] if isinstance(queues, str) else list(queues)
+        call = driver.dequeue(names, limit=1, wait=4 * self.patience)
+        waiting = asyncio.ensure_future(call)
+        await asyncio.wait((waiting,), timeout=self.quiet)
+        assert not waiting.done(), "there was nothing to take yet"
+        start = monotonic()
+        await by()
+        taken, waited = await waiting, monotonic() - start
+        assert len(taken) == 1, "what came due while dequeue waited ends the wait"
+        assert waited < 2 * self.patience, "a message was due, and dequeue slept on"
+        return taken[0], waited
 
     async def retake(self, holder: Driver, held: Sequence[Delivery], by: Driver) -> list[Delivery]:
         """Let the leases end and another driver take the messages, in the order of ``held``."""

@@ -53,7 +53,9 @@ class Concurrency(Group):
         await each_on_its_own_loop([crew.worker, crew.worker, *[produce] * 4])
         crew.each_once(stored, "two consumers while four producers send")
 
-    async def test_concurrent_calls_of_every_verb(self, rig: Rig, driver: Driver, queue: str) -> None:
+    async def test_concurrent_calls_of_every_verb(
+        self, rig: Rig, driver: Driver, queue: str
+    ) -> None:
         sent = await rig.put(driver, rig.messages(queue, 40))
         held = await rig.take(driver, queue, 20)
         crew = Crew(rig, queue, 40 - 20 + 10 + 5)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from asynctasq.driver import Ack, Delivery, Driver, Outcome, Record, Release, ResultStore, TaskStore
 from asynctasq.testing._deaths import Death, Doom
+from asynctasq.testing._doomed import MANY, DoomedLoop
 from asynctasq.testing._group import Group, needs
 from asynctasq.testing._outcomes import dead, one_of_each, retry
 from asynctasq.testing._rig import Rig
@@ -116,15 +117,16 @@ class Crashes(Group):
                 assert counts == {d.id: 1 for d in death.held}, "its lease ends, old or new"
 
     def test_an_instance_that_died_opening_hinders_nobody(self, bench: Rig, queue: str) -> None:
-        doom = Doom(bench, self.kill, sent=0, held=0)
-
-        async def open_another(death: Death) -> None:
-            death.driver = bench.new()
-            await death.driver.open()
-
-        with doom.at_every_await(open_another):
+        for after in range(MANY):
+            loop, driver = DoomedLoop(), bench.new()
+            died = loop.run_until_death(driver.open(), after)
+            if died and self.kill is not None:
+                self.kill(driver)
             self._look(bench, lambda d: bench.put(d, [bench.message(queue)]))
             self._look(bench, lambda d: bench.one(d, queue))
+            loop.bury(driver)
+            if not died:
+                return
 
     @needs(TaskStore)
     def test_replaying_leaves_each_dead_or_pending(self, bench: Rig) -> None:

@@ -114,9 +114,11 @@ class Delays(Group):
         answer = await driver.settle([Ack(good), Ack(bad)])
         assert answer.lost == (), "refused before anything is sent: both are held as before"
 
-    async def test_concurrent_consumers_get_each_delayed_message_once(self, rig: Rig, queue: str) -> None:
+    async def test_concurrent_consumers_get_each_delayed_message_once(
+        self, rig: Rig, queue: str
+    ) -> None:
         producer = await rig.open()
-        crew = Crew(rig, queue, 100, within=self.delay)
+        crew = Crew(rig, queue, 100)
         consumers = asyncio.ensure_future(each_on_its_own_loop([crew.worker] * 3))
         sent: list[Message] = []
         for part in range(10):

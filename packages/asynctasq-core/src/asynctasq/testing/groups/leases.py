@@ -114,7 +114,9 @@ class Leases(Group):
     ) -> None:
         await rig.put(driver, [rig.message(queue, visibility_timeout=self.lease)])
         held = await rig.one(driver, queue)
-        await rig.nothing(driver, rig.queue(), "nothing was sent there", rig.runs_for([held]) + TICK)
+        await rig.nothing(
+            driver, rig.queue(), "nothing was sent there", rig.runs_for([held]) + TICK
+        )
         assert (await driver.extend([held])).lost == (), "held until it is handed out again"
         await rig.nothing(second, queue, "its lease was renewed", self.quiet)
         assert (await driver.settle([Ack(held)])).lost == ()

@@ -22,17 +22,19 @@ class Recovery(Group):
         held = await rig.take(dead, queue, 20)
         consumers = [await rig.open() for _ in range(4)]
         await dead.close()
-        crew = Crew(rig, queue, len(sent), within=rig.runs_for(held))
+        crew = Crew(rig, queue, len(sent), leases_end_in=rig.runs_for(held))
         await asyncio.gather(*(crew.work(consumer) for consumer in consumers))
         crew.each_once(sent, "what an abandoned worker held comes back, to one consumer each")
         assert all(d.deliveries > 1 for d in crew.taken), "the lost delivery was counted"
 
-    async def test_concurrent_threads_get_what_the_dead_held_once(self, rig: Rig, queue: str) -> None:
+    async def test_concurrent_threads_get_what_the_dead_held_once(
+        self, rig: Rig, queue: str
+    ) -> None:
         dead = await rig.open()
         sent = await rig.put(dead, rig.messages(queue, 20, visibility_timeout=self.lease))
         held = await rig.take(dead, queue, 20)
         await dead.close()
-        crew = Crew(rig, queue, len(sent), within=rig.runs_for(held))
+        crew = Crew(rig, queue, len(sent), leases_end_in=rig.runs_for(held))
         await each_on_its_own_loop([crew.worker] * 3)
         crew.each_once(sent, "what an abandoned worker held comes back, to one consumer each")
 

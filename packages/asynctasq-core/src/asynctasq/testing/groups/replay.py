@@ -73,10 +73,8 @@ class Replay(TaskGroup):
         self, rig: Rig, driver: Driver, tasks: TaskStore, second: Driver, queue: str
     ) -> None:
         refs = await self._bury(rig, driver, queue, 1)
-        waiting = asyncio.ensure_future(rig.one(second, queue))
-        await rig.nothing(driver, queue, "the task is dead")
-        await tasks.retry_dead(refs)
-        assert (await waiting).ref == refs[0]
+        delivery, _ = await rig.woken(second, queue, lambda: tasks.retry_dead(refs))
+        assert delivery.ref == refs[0]
 
     async def test_the_receipt_of_the_life_before_is_void(
         self, rig: Rig, driver: Driver, tasks: TaskStore, queue: str

@@ -80,13 +80,9 @@ class Transactions(TransactionGroup):
     async def test_a_waiting_consumer_gets_it_after_the_commit(
         self, rig: Rig, joining: JoinsTransaction, second: Driver, queue: str
     ) -> None:
-        waiting = asyncio.ensure_future(rig.one(second, queue))
         async with self._begin() as mine:
             await joining.enqueue_in(mine.connection, [rig.message(queue)])
-            await rig.nothing(second, rig.queue(), "nothing was sent there")
-            assert not waiting.done(), "the transaction is not committed"
-            await mine.commit()
-        await waiting
+            await rig.woken(second, queue, mine.commit)
 
     async def test_delays_count_there_too(
         self, rig: Rig, driver: Driver, joining: JoinsTransaction, queue: str

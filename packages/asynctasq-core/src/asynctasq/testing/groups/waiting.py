@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from statistics import median
 from time import monotonic
 
@@ -38,37 +39,30 @@ class Waiting(Group):
         self, rig: Rig, driver: Driver, second: Driver
     ) -> None:
         early, late = rig.queues(2)
-        waiting = asyncio.ensure_future(rig.one(driver, [early, late], within=4 * self.patience))
-        await rig.nothing(second, late, "nothing was sent yet")
-        start = monotonic()
-        await rig.put(second, [rig.message(late)])
-        await waiting
-        assert monotonic() - start < 2 * self.patience, "a message came, and dequeue slept on"
+        await rig.woken(driver, [early, late], lambda: rig.put(second, [rig.message(late)]))
 
     async def test_it_is_woken_in_time_where_declared(
         self, rig: Rig, driver: Driver, second: Driver, queue: str
     ) -> None:
-        delays: list[float] = []
+        waits: list[float] = []
         for _ in range(5):
-            waiting = asyncio.ensure_future(rig.one(driver, queue))
-            await rig.nothing(second, rig.queue(), "nothing was sent there", wait=0.1)
-            start = monotonic()
-            await rig.put(second, [rig.message(queue)])
-            await waiting
-            delays.append(monotonic() - start)
+            delivery, waited = await rig.woken(
+                driver, queue, lambda: rig.put(second, [rig.message(queue)])
+            )
+            await driver.settle([Ack(delivery)])
+            waits.append(waited)
         if driver.capabilities.wakes:
-            assert median(delays) < 0.3, f"wakes is declared, yet it took {sorted(delays)} seconds"
+            assert median(waits) < 0.3, f"wakes is declared, yet it took {sorted(waits)} seconds"
 
     async def test_it_ends_when_a_message_is_given_back(
         self, rig: Rig, driver: Driver, second: Driver, queue: str
     ) -> None:
         await rig.put(driver, [rig.message(queue)])
-        for give_back in (Release, retry):
+        for outcome in (Release, retry):
             held = await rig.one(driver, queue)
-            waiting = asyncio.ensure_future(rig.one(second, queue))
-            await rig.nothing(driver, queue, "the message is in another hand")
-            await driver.settle([give_back(held)])
-            await second.settle([Release(await waiting)])
+            back = outcome(held)
+            again, _ = await rig.woken(second, queue, partial(driver.settle, [back]))
+            await second.settle([Release(again)])
 
     async def test_every_one_of_many_waiters_is_served(
         self, rig: Rig, driver: Driver, second: Driver, queue: str

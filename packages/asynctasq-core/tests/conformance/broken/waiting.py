@@ -1,0 +1,82 @@
+"""Drivers that wait badly."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from asynctasq.driver import Context, Delivery, Outcome, Record, Settled, TaskRef
+from asynctasq.memory import MemoryDriver
+
+
+class ComesBackEarly(MemoryDriver):
+    """Waits for a moment, whatever it was told: its caller asks in a hot loop."""
+
+    caught_by = "Waiting"
+
+    async def dequeue(
+        self, queues: Sequence[str], *, limit: int, wait: float
+    ) -> tuple[Delivery, ...]:
+        return await super().dequeue(queues, limit=limit, wait=min(wait, 0.01))
+
+
+class PollsTightly(MemoryDriver):
+    """Looks again as fast as it can."""
+
+    caught_by = "Waiting"
+
+    async def dequeue(
+        self, queues: Sequence[str], *, limit: int, wait: float
+    ) -> tuple[Delivery, ...]:
+        end = time.monotonic() + wait
+        while not (taken := await super().dequeue(queues, limit=limit, wait=0)):
+            if time.monotonic() > end:
+                return ()
+            await asyncio.sleep(0)
+        return taken
+
+
+class WaitsOnEveryConnection(MemoryDriver):
+    """Waiting takes a connection of the pool, and there are ten: none is left to acknowledge."""
+
+    caught_by = "Waiting"
+
+    def __init__(self, options: None, context: Context) -> None:
+        super().__init__(options, context)
+        self._pool = asyncio.Semaphore(10)
+
+    async def dequeue(
+        self, queues: Sequence[str], *, limit: int, wait: float
+    ) -> tuple[Delivery, ...]:
+        async with self._pool:
+            return await super().dequeue(queues, limit=limit, wait=wait)
+
+    async def settle(self, outcomes: Sequence[Outcome]) -> Settled:
+        async with self._pool:
+            return await super().settle(outcomes)
+
+
+class WakesNobodyForReleases(MemoryDriver):
+    """A consumer that waits hears of new messages alone."""
+
+    caught_by = "Waiting"
+
+    async def settle(self, outcomes: Sequence[Outcome]) -> Settled:
+        wake, self._wake = self._wake, lambda keys: None  # type: ignore[method-assign]
+        try:
+            return await super().settle(outcomes)
+        finally:
+            self._wake = wake  # type: ignore[method-assign]
+
+
+class NeverHearsOfResults(MemoryDriver):
+    """Waits for all of its time, and only then looks."""
+
+    caught_by = "Results"
+
+    async def result(self, ref: TaskRef, wait: float) -> Record | None:
+        if (record := await super().result(ref, 0.0)) is None:
+            await asyncio.sleep(wait)
+            record = await super().result(ref, 0.0)
+        return record

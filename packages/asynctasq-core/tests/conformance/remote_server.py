@@ -1,0 +1,118 @@
+"""The memory driver on a port, as a server that can be restarted and cut off.
+
+Each connection is one call: a pickled (context, method, arguments), then the pickled answer. A byte
+sent meanwhile stops a call that waits; an end of the connection stops it too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import threading
+from collections.abc import Coroutine
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+from asynctasq.driver import Context
+from asynctasq.memory import MemoryDriver
+
+HOST = "127.0.0.1"
+
+
+async def read(reader: asyncio.StreamReader) -> Any:
+    """The next value."""
+    size = int.from_bytes(await reader.readexactly(8), "big")
+    return pickle.loads(await reader.readexactly(size))
+
+
+def write(writer: asyncio.StreamWriter, value: object) -> None:
+    """Send a value."""
+    data = pickle.dumps(value)
+    writer.write(len(data).to_bytes(8, "big") + data)
+
+
+class Server:
+    """Listens while inside ``with``, on a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._calls: set[asyncio.Task[None]] = set()
+        self._drivers: dict[Context, MemoryDriver] = {}
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self.heal()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self.cut()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def cut(self) -> None:
+        """End every connection, and let none be made."""
+        self._do(self._deafen())
+
+    def heal(self) -> None:
+        """Answer, on the same port as before."""
+        self._do(self._listen())
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._accept, HOST, self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _deafen(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for call in self._calls:
+            call.cancel()
+        if self._calls:
+            await asyncio.wait(self._calls)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        call = self._loop.create_task(self._serve(reader, writer))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            context, method, arguments, options = await read(reader)
+            call = getattr(await self._driver(context), method)(*arguments, **options)
+            write(writer, await self._answer(asyncio.ensure_future(call), reader))
+            await writer.drain()
+        except (OSError, EOFError):
+            return  # the client is gone; what it took comes back by its lease
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+    async def _driver(self, context: Context) -> MemoryDriver:
+        driver = self._drivers.setdefault(context, MemoryDriver(None, context))
+        await driver.open()
+        return driver
+
+    async def _answer(
+        self, call: asyncio.Task[Any], reader: asyncio.StreamReader
+    ) -> tuple[bool, object]:
+        stop = asyncio.ensure_future(reader.read(1))
+        try:
+            await asyncio.wait((call, stop), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            call.cancel()
+            stop.cancel()
+            await asyncio.wait((call, stop))
+        if call.cancelled():
+            return True, None
+        error = call.exception()
+        return (True, call.result()) if error is None else (False, error)
