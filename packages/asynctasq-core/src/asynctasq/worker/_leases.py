@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Protocol
 
 from asynctasq.driver import Delivery, Driver
@@ -16,7 +17,8 @@ _SHARE = 3.0
 """A lease is renewed after this part of it: two more tries before it ends."""
 _RETRIES = 20.0
 """After this part of a lease, a renewal that failed is tried again."""
-_IDLE = 1.0
+_IDLE = 60.0
+_LEAST = 0.02
 
 
 class Held(Protocol):
@@ -38,11 +40,24 @@ class Leases:
         self._driver = driver
         self._held = held
         self._on_lost = on_lost
+        self._looks_at = 0.0
+        self._sooner = asyncio.Event()
+
+    def notice(self, deliveries: Iterable[Delivery]) -> None:
+        """These are held from now on."""
+        now = time.monotonic()
+        if any(renew_time(delivery, now) < self._looks_at for delivery in deliveries):
+            self._sooner.set()
 
     async def run(self) -> None:
         """Renew, for ever."""
         while True:
-            await asyncio.sleep(await self._renew_due())
+            pause = await self._renew_due()
+            self._looks_at = time.monotonic() + pause
+            self._sooner.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._sooner.wait()
 
     async def _renew_due(self) -> float:
         """Renew what is due; returns seconds until the next is."""
@@ -61,7 +76,7 @@ class Leases:
                 for delivery in renewed.lost:
                     self._on_lost(delivery)
         soonest = min((held.renew_at for held in self._held()), default=now + _IDLE)
-        return min(max(soonest - time.monotonic(), 0.02), _IDLE)
+        return min(max(soonest - time.monotonic(), _LEAST), _IDLE)
 
 
 def renew_time(delivery: Delivery, now: float) -> float:

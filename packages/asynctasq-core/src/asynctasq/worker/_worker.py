@@ -88,7 +88,7 @@ class Worker:
         settler = Settler(driver, results)
         runner = Runner(self._config, self._concurrency, settler.add, self._report)
         leases = Leases(driver, lambda: runner.held.values(), runner.lost)
-        fetching = asyncio.ensure_future(self._fetch(driver, runner))
+        fetching = asyncio.ensure_future(self._fetch(driver, runner, leases))
         behind = [asyncio.ensure_future(w) for w in (settler.run(runner.settled), leases.run())]
         self._bus.emit(WorkerOnline(**self._about()))
         try:
@@ -102,13 +102,15 @@ class Worker:
             await _cancel(*behind)
             self._tell_offline()
 
-    async def _fetch(self, driver: Driver, runner: Runner) -> None:
+    async def _fetch(self, driver: Driver, runner: Runner, leases: Leases) -> None:
         """Keep the slots and the buffer full, for ever; a backend that is away is waited for."""
         pause = _FIRST_PAUSE
         while True:
             await runner.room.wait()
             try:
-                runner.accept(await driver.dequeue(self._queues, limit=runner.wanted(), wait=_WAIT))
+                deliveries = await driver.dequeue(self._queues, limit=runner.wanted(), wait=_WAIT)
+                runner.accept(deliveries)
+                leases.notice(deliveries)
                 pause = _FIRST_PAUSE
             except DriverError as error:
                 logger.warning("nothing fetched, trying again: %s", error)
