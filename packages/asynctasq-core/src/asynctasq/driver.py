@@ -75,13 +75,14 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     per_message_lease: bool = False
     """Leases differ from message to message; else one length holds for the queue."""
     idempotent_enqueue: bool = False
-    """Enqueuing an id that is stored, or whose record is, changes nothing and is no error."""
+    """Enqueuing an id that its queue holds, or a record of, changes nothing and is no error."""
     uncounted_release: bool = False
-    """A released message does not count the delivery that ended so."""
+    """A released message does not count the delivery that ended so; else it counts as a loss."""
     reports_lost: bool = False
     """`settle` and `extend` name the deliveries whose lease was lost."""
     fifo: bool = False
-    """Due messages of a queue are handed out in the order in which they became due."""
+    """Due messages of a queue are handed out in the order in which they became due; where one
+    goes whose lease ran out is the driver's choice."""
     strict_queue_order: bool = False
     """`dequeue` takes nothing from a queue while an earlier one it was given has due messages."""
     wakes: bool = False
@@ -138,11 +139,13 @@ class Message(Struct, frozen=True, kw_only=True):
     delay: float = 0.0
     """Seconds from now until it is due."""
     attempt: int = 1
-    """Which attempt its next run is: 1, then one more with each `Retry`."""
+    """Which attempt its next run is: 1, then one more with each `Retry`. A message that begins
+    with a later one has that many deliveries behind it, and no losses."""
     visibility_timeout: float
     """Seconds of lease that each delivery of it asks for."""
     headers: Mapping[str, str] = {}
-    """Short texts that travel with the body, for tools that read a backend without the codec."""
+    """Short texts that travel with the body, for tools that read a backend without the codec;
+    8,192 characters in all at most."""
 
     @property
     def ref(self) -> TaskRef:
@@ -156,7 +159,8 @@ class Delivery(Message, frozen=True, kw_only=True):
     deliveries: int
     """How often it was handed out, this time included; counted in the same atomic step."""
     receipt: Hashable
-    """The fencing token: other for every delivery of a message. Only the driver reads it."""
+    """The fencing token: other for every delivery of a message. Only the driver reads it; with a
+    *timed* lease any instance can settle it, with *connection* the one that received it."""
     lease: float
     """Seconds of lease that were really granted, from the hand-out on."""
 
@@ -278,7 +282,8 @@ class Driver(Protocol):
     async def close(self) -> None:
         """Release what a cancelled dequeue had claimed, then disconnect. Idempotent; never raises.
 
-        A dequeue that waits ends with (). Afterwards every other method raises `DriverClosed`.
+        A dequeue that waits ends with (). Afterwards every other method raises `DriverClosed`: who
+        needs the backend again makes another instance.
         *After a crash*: as if the process had been killed without it; leases come back by time.
         """
 
@@ -294,7 +299,7 @@ class Driver(Protocol):
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, wait: float
     ) -> tuple[Delivery, ...]:
-        """Take up to ``limit`` due messages, in the order of ``queues``, then first in first out.
+        """Take up to ``limit`` (>= 1) due messages, in the order of ``queues``, then oldest first.
 
         Answers at once when any is due; else waits up to ``wait`` seconds for the first, by the
         backend's own means, and answers () if none came. Each is hidden from all others for its
@@ -307,7 +312,8 @@ class Driver(Protocol):
         ...
 
     async def settle(self, outcomes: Sequence[Outcome]) -> Settled:
-        """Make outcomes true: mixed, any number, in round trips that do not grow with it.
+        """Make outcomes true: mixed, any number, in round trips that do not grow with it; no
+        delivery twice.
 
         Each is one atomic step where its name is in ``capabilities.atomic``; elsewhere the new copy
         is confirmed before the old is removed. Fenced by receipt: a delivery that is no longer held
@@ -321,7 +327,8 @@ class Driver(Protocol):
         ...
 
     async def extend(self, deliveries: Sequence[Delivery]) -> Renewed:
-        """Let each lease run for its ``lease`` seconds from now. Fenced; never waits for a lock.
+        """Let each lease run for its ``lease`` seconds from now. Fenced; never waits for a lock:
+        what somebody else's transaction has locked is skipped, neither renewed nor lost.
 
         *After a crash*: each lease ends at its old or its new time.
         """
@@ -437,7 +444,8 @@ class JoinsTransaction(Protocol):
     """Optional: enqueue on the caller's own connection, so that both commit or neither does."""
 
     async def enqueue_in(self, connection: Any, messages: Sequence[Message]) -> Enqueued:
-        """As `Driver.enqueue`, but it holds from the caller's commit on, and only then.
+        """As `Driver.enqueue`, but it holds from the caller's commit on, and only then. A delay
+        counts from this call or from the commit.
 
         Raises `Unsupported`, naming what is accepted, for a connection it cannot use.
         """
@@ -501,6 +509,8 @@ def _problem(message: Message, can: Capabilities) -> str | None:
         return f"delay {message.delay}: expected seconds >= 0"
     if not 0 < message.visibility_timeout < float("inf"):
         return f"visibility_timeout {message.visibility_timeout}: expected seconds > 0"
+    if message.headers and sum(map(len, (*message.headers, *message.headers.values()))) > 8192:
+        return "headers of more than 8,192 characters: what is long belongs into the body"
     if message.attempt < 1:
         return f"attempt {message.attempt}: expected a number from 1 on"
     if can.max_body is not None and len(message.body) > can.max_body:

@@ -54,6 +54,7 @@ class Queue:
         """Store a message, unless its id is here already."""
         if message.id not in self.tasks:
             task = Task(message, message.attempt, next_number(), wall)
+            task.deliveries = message.attempt - 1
             self.tasks[message.id] = task
             self.counts["scheduled"] += 1
             self.wait(task, now + message.delay, now)
