@@ -12,7 +12,7 @@ from contextlib import suppress
 from time import monotonic
 from uuid import UUID
 
-from msgspec import structs
+from msgspec import Struct, msgpack, structs
 
 from asynctasq.driver import (
     API,
@@ -42,8 +42,20 @@ from asynctasq.memory import MemoryDriver
 
 POLL = 0.02
 FOREVER = 1e9
-ID, BEFORE = "modest-id", "modest-deliveries"
-"""Headers of a stored copy: the caller's id, and the deliveries of the copies before it."""
+MARK = {"modest": ""}
+"""Headers of what is stored: the store of the process also holds what other drivers put there."""
+
+
+class Envelope(Struct, frozen=True):
+    """What is stored as the body of a copy."""
+
+    id: UUID
+    attempt: int
+    before: int
+    """Deliveries of the copies before it."""
+    visibility_timeout: float
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class ModestDriver:
@@ -85,7 +97,7 @@ class ModestDriver:
 
     async def enqueue(self, messages: Sequence[Message]) -> Enqueued:
         check_messages(messages, self.capabilities)
-        await self._inner.enqueue([_copy(m, m.attempt, m.delay, 0) for m in messages])
+        await self._inner.enqueue([_copy(m, m.attempt, m.delay, m.attempt - 1) for m in messages])
         return Enqueued(tuple(message.id for message in messages))
 
     async def dequeue(
@@ -158,8 +170,7 @@ class ModestDriver:
         if status != "dead":
             raise Unsupported(f"{status} tasks cannot be looked at here: only dead ones can")
         page = await self._inner.list("dead", queue, limit, cursor)
-        # The store of the process also holds what other drivers put there.
-        mine = (task for task in page.tasks if ID in task.headers)
+        mine = (task for task in page.tasks if task.headers == MARK)
         return TaskPage(tuple(map(_shown, mine)), page.cursor)
 
     async def retry_dead(self, refs: Sequence[TaskRef]) -> tuple[TaskRef, ...]:
@@ -182,53 +193,53 @@ class ModestDriver:
         while True:
             page = await self._inner.list("dead", ref.queue, 100, cursor)
             for stored in page.tasks:
-                if UUID(stored.headers[ID]) == ref.id:
+                if stored.headers == MARK and _envelope(stored).id == ref.id:
                     return stored
             if (cursor := page.cursor) is None:
                 return None
 
 
 def _copy(message: Message, attempt: int, delay: float, before: int) -> Message:
-    headers = {**message.headers, ID: str(message.id), BEFORE: str(before)}
-    return Message(
-        queue=message.queue,
-        body=message.body,
-        delay=delay,
-        attempt=attempt,
-        visibility_timeout=FOREVER,
-        headers={**headers, "modest-lease": repr(message.visibility_timeout)},
-    )
+    lease, headers = message.visibility_timeout, message.headers
+    envelope = Envelope(message.id, attempt, before, lease, headers, message.body)
+    return _message(message.queue, envelope, delay)
 
 
 def _anew(stored: StoredTask) -> Message:
-    return Message(
-        queue=stored.ref.queue,
-        body=stored.body,
-        visibility_timeout=FOREVER,
-        headers={**stored.headers, BEFORE: "0"},
-    )
+    return _message(stored.ref.queue, structs.replace(_envelope(stored), attempt=1, before=0), 0.0)
 
 
-def _plain(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: text for name, text in headers.items() if not name.startswith("modest-")}
+def _message(queue: str, envelope: Envelope, delay: float) -> Message:
+    body = msgpack.encode(envelope)
+    return Message(queue=queue, body=body, delay=delay, visibility_timeout=FOREVER, headers=MARK)
+
+
+def _envelope(stored: Message | StoredTask) -> Envelope:
+    return msgpack.decode(stored.body, type=Envelope)
 
 
 def _original(stored: Delivery) -> Delivery:
+    envelope = _envelope(stored)
     return structs.replace(
         stored,
-        id=UUID(stored.headers[ID]),
-        deliveries=stored.deliveries + int(stored.headers[BEFORE]),
-        visibility_timeout=float(stored.headers["modest-lease"]),
-        headers=_plain(stored.headers),
+        id=envelope.id,
+        body=envelope.body,
+        attempt=envelope.attempt,
+        deliveries=stored.deliveries + envelope.before,
+        visibility_timeout=envelope.visibility_timeout,
+        headers=envelope.headers,
         lease=7200.0,
     )
 
 
 def _shown(stored: StoredTask) -> StoredTask:
+    envelope = _envelope(stored)
     return structs.replace(
         stored,
-        ref=TaskRef(stored.ref.queue, UUID(stored.headers[ID])),
-        deliveries=stored.deliveries + int(stored.headers[BEFORE]),
-        visibility_timeout=float(stored.headers["modest-lease"]),
-        headers=_plain(stored.headers),
+        ref=TaskRef(stored.ref.queue, envelope.id),
+        body=envelope.body,
+        attempt=envelope.attempt,
+        deliveries=stored.deliveries + envelope.before,
+        visibility_timeout=envelope.visibility_timeout,
+        headers=envelope.headers,
     )

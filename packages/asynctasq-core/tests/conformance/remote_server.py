@@ -74,9 +74,10 @@ class Server:
     async def _deafen(self) -> None:
         assert self._server is not None
         self._server.close()
-        for call in self._calls:
-            call.cancel()
-        if self._calls:
+        await asyncio.sleep(0)  # what was accepted just now becomes a call
+        while self._calls:
+            for call in self._calls:
+                call.cancel()
             await asyncio.wait(self._calls)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

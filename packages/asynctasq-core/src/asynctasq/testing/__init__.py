@@ -75,11 +75,11 @@ try:
 
     for _needed in ("hypothesis", "pytest_asyncio"):
         import_module(_needed)
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _missing:
     raise ImportError(
-        f"asynctasq.testing needs {error.name}, which is not installed: "
+        f"asynctasq.testing needs {_missing.name}, which is not installed: "
         'pip install "asynctasq-core[testing]"'
-    ) from error
+    ) from _missing
 
 # Before they are imported: asserts that stand outside of test files show their values too.
 pytest.register_assert_rewrite(

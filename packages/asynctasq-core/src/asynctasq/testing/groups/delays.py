@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
+from typing import ClassVar
 
 import pytest
 
@@ -23,7 +24,7 @@ TEN_YEARS = 10 * 365 * 24 * HOUR
 class Delays(Group):
     """`Message.delay`, and the delays of `Retry` and `Release`."""
 
-    delay = 0.2
+    delay: ClassVar[float] = 0.2
 
     def _late(self, driver: Driver) -> float:
         return driver.capabilities.delay_resolution + self.patience

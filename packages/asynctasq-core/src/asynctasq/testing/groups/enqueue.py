@@ -63,7 +63,11 @@ class Enqueue(Group):
 
     async def test_the_attempt_is_the_callers(self, rig: Rig, driver: Driver, queue: str) -> None:
         await rig.put(driver, [rig.message(queue, attempt=7)])
-        assert (await rig.one(driver, queue)).attempt == 7, "attempt is told by the core"
+        delivery = await rig.one(driver, queue)
+        assert delivery.attempt == 7, "attempt is told by the core"
+        assert (delivery.deliveries, delivery.losses) == (7, 0), (
+            "a message that begins with a later attempt has that many deliveries behind it"
+        )
 
     async def test_a_batch_may_be_large_and_go_to_many_queues(
         self, rig: Rig, driver: Driver

@@ -30,6 +30,16 @@ class Idempotence(Group):
         await rig.put(driver, [message])
         await self._again(rig, driver, message, once=1)
 
+    async def test_an_id_that_another_queue_holds(self, rig: Rig, driver: Driver) -> None:
+        one, other = rig.queues(2)
+        message = rig.message(one, b"one")
+        await rig.put(driver, [message])
+        await rig.put(driver, [rig.message(other, b"other", id=message.id)])
+        came = [await rig.one(driver, one), await rig.one(driver, other)]
+        assert [d.body for d in came] == [b"one", b"other"], "an address is a queue and an id"
+        await driver.settle([Ack(came[0])])
+        assert (await driver.settle([Ack(came[1])])).lost == (), "the other queue's message went"
+
     async def test_an_id_that_is_running(self, rig: Rig, driver: Driver, queue: str) -> None:
         message = rig.message(queue, b"first")
         await rig.put(driver, [message])

@@ -121,6 +121,18 @@ class Leases(Group):
         await rig.nothing(second, queue, "its lease was renewed", self.quiet)
         assert (await driver.settle([Ack(held)])).lost == ()
 
+    async def test_any_instance_can_settle_a_timed_delivery(self, rig: Rig, queue: str) -> None:
+        first, second = await rig.open(), await rig.open()
+        await rig.put(first, rig.messages(queue, 8))
+        held = await rig.take(first, queue, 8)
+        if first.capabilities.lease == "connection":
+            return  # there only the instance that received it can
+        await first.close()
+        assert (await second.extend(held)).lost == (), "any instance can renew a timed lease"
+        assert (await second.settle(one_of_each(held))).lost == (), "and settle what it holds"
+        came = await rig.take(second, queue, 4)
+        assert sorted(d.attempt for d in came) == [1, 1, 2, 2]
+
     async def test_leases_differ_from_message_to_message_where_declared(
         self, rig: Rig, driver: Driver, second: Driver, queue: str
     ) -> None:

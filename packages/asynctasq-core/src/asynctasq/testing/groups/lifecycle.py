@@ -70,6 +70,8 @@ class Lifecycle(Group):
         await rig.put(driver, [rig.message(queue)])
         await driver.close()
         await self._all_closed(rig, driver, queue)
+        with pytest.raises(DriverClosed):
+            await driver.open()
         await rig.one(await rig.open(), queue, why="a closed driver sent something")
 
     async def _all_closed(self, rig: Rig, driver: Driver, queue: str) -> None:

@@ -62,6 +62,13 @@ class Limits(Group):
     ) -> None:
         await self._refused(rig, driver, InvalidMessage, queue=queue, **bad)
 
+    async def test_headers_have_a_longest(self, rig: Rig, driver: Driver, queue: str) -> None:
+        headers = {"name": "x" * (8192 - 4)}
+        await rig.put(driver, [rig.message(queue, headers=headers)])
+        assert (await rig.one(driver, queue)).headers == headers, "8,192 characters are allowed"
+        too_long = {"name": "x" * 8192}
+        await self._refused(rig, driver, InvalidMessage, queue=queue, headers=too_long)
+
     async def test_one_id_twice_in_a_batch_is_refused(
         self, rig: Rig, driver: Driver, queue: str
     ) -> None:
