@@ -12,6 +12,7 @@ from asynctasq.memory import MemoryTransaction
 from asynctasq.testing import NewDriver
 from asynctasq.testing._group import Group
 
+from .migrating import MigratingDriver, Schema
 from .modest import ModestDriver
 from .remote_server import Server
 
@@ -50,6 +51,22 @@ class ByConnection(InProcess):
     def kill(self, driver: Driver) -> None:
         assert isinstance(driver, ModestDriver)
         driver.drop_connection()
+
+
+class WithSchema(InProcess):
+    """A driver that keeps its messages in a schema."""
+
+    @pytest.fixture
+    def new_driver(self) -> NewDriver:
+        return self.empty_schema()
+
+    def empty_schema(self) -> NewDriver:
+        schema = Schema()
+        return lambda context: self.driver_class(schema, context)
+
+    def kill(self, driver: Driver) -> None:
+        assert isinstance(driver, MigratingDriver)
+        driver.end_of_session()
 
 
 class OnServer(Group):

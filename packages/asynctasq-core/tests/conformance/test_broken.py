@@ -11,10 +11,20 @@ from types import ModuleType
 
 import pytest
 
-from .broken import counting, doubling, fencing, losing, opening, ordering, recording, waiting
+from .broken import (
+    counting,
+    doubling,
+    fencing,
+    losing,
+    opening,
+    ordering,
+    recording,
+    schemas,
+    waiting,
+)
 from .broken.suites import drivers_in
 
-MODULES = [losing, fencing, doubling, counting, ordering, waiting, recording, opening]
+MODULES = [losing, fencing, doubling, counting, ordering, waiting, recording, opening, schemas]
 FILE = Path(__file__).with_name("broken") / "suites.py"
 
 

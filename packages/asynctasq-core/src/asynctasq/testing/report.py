@@ -67,9 +67,10 @@ class Reporter:
             kind = type(item.instance)
             suite = f"{kind.__module__}.{kind.__qualname__}"
             facts: Facts = {"suite": suite, "test": item.originalname}
-            rig = item.funcargs.get("bench")
-            if suite not in self._drivers and isinstance(rig, Rig) and rig.latest is not None:
-                facts["driver"] = describe(rig.latest, item.instance)
+            rigs = [value for value in item.funcargs.values() if isinstance(value, Rig)]
+            made = [rig.latest for rig in rigs if rig.latest is not None]
+            if suite not in self._drivers and made:
+                facts["driver"] = describe(made[0], item.instance)
             setattr(report, FACTS, facts)
         return report
 

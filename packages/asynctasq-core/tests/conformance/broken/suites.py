@@ -13,7 +13,8 @@ from types import ModuleType
 from asynctasq.testing import DriverSuite
 from asynctasq.testing._group import Group
 
-from ..backends import ByConnection, InProcess, OnServer  # noqa: TID252
+from ..backends import ByConnection, InProcess, OnServer, WithSchema  # noqa: TID252
+from ..migrating import MigratingDriver  # noqa: TID252
 from ..modest import ModestDriver  # noqa: TID252
 from ..remote import RemoteDriver  # noqa: TID252
 
@@ -26,9 +27,8 @@ def drivers_in(module: ModuleType) -> Iterator[type]:
 
 
 def _backend(driver: type) -> type[Group]:
-    if issubclass(driver, RemoteDriver):
-        return OnServer
-    return ByConnection if issubclass(driver, ModestDriver) else InProcess
+    kinds = {RemoteDriver: OnServer, ModestDriver: ByConnection, MigratingDriver: WithSchema}
+    return next((kinds[kind] for kind in kinds if issubclass(driver, kind)), InProcess)
 
 
 if name := os.environ.get("BROKEN_DRIVERS"):

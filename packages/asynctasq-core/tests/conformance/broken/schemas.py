@@ -1,0 +1,58 @@
+"""Drivers that change a schema, or take part in a transaction, as it suits them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from asynctasq.driver import Ack, Migration
+from asynctasq.memory import MemoryTransaction
+
+from ..migrating import STEPS, MigratingDriver  # noqa: TID252
+
+
+class MigratesWithoutALock(MigratingDriver):
+    """Whoever comes while another is at it applies the same steps."""
+
+    caught_by = "Migrations"
+
+    async def migrate(self) -> tuple[Migration, ...]:
+        return await self._apply_pending()
+
+
+class AppliesHalfAStep(MigratingDriver):
+    """Writes down that a step is done before it is: dead in between, it never will be."""
+
+    caught_by = "Migrations"
+
+    async def _apply_pending(self) -> tuple[Migration, ...]:
+        pending = await self.pending_migrations()
+        for step in pending:
+            self.schema.applied.append(step.version)
+            await asyncio.sleep(0)
+            self.schema.done.append(step.version)
+        return pending
+
+    async def open(self) -> None:
+        await super().open()
+        if len(self.schema.done) < len(STEPS):
+            raise RuntimeError("no such column")
+
+
+class AcknowledgesBeforeTheCommit(MigratingDriver):
+    """A rollback of the task's writes leaves its acknowledgement."""
+
+    caught_by = "SettlingInTransactions"
+
+    async def settle_in(self, connection: Any, ack: Ack) -> bool:
+        return not (await self.settle([ack])).lost
+
+
+class NeverSaysLost(MigratingDriver):
+    """A task whose lease was lost commits what it wrote."""
+
+    caught_by = "SettlingInTransactions"
+
+    async def settle_in(self, connection: MemoryTransaction, ack: Ack) -> bool:
+        await super().settle_in(connection, ack)
+        return True

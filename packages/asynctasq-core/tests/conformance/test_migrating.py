@@ -1,0 +1,12 @@
+"""The suite's groups about schemas and acknowledgements in transactions, on one that keeps them."""
+
+from __future__ import annotations
+
+from asynctasq.testing import DriverSuite
+
+from .backends import WithSchema
+from .migrating import MigratingDriver
+
+
+class TestMigrating(WithSchema, DriverSuite):
+    driver_class = MigratingDriver
