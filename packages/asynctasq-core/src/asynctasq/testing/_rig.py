@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from time import monotonic
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 from uuid import uuid4
 
 from asynctasq.driver import Context, Delivery, Driver, Message
+
+T = TypeVar("T")
 
 NewDriver: TypeAlias = Callable[[Context], Driver]
 """Makes unopened drivers of one and the same backend, on any thread."""
 
 LONG_LEASE = 60.0
 """Seconds: a lease that does not end during a test, so that its end cannot hide a loss."""
+
+LONG_DELAY = 3600.0
+"""Seconds: a delay that does not end during a test."""
 
 
 class Stale(NamedTuple):
@@ -37,6 +42,8 @@ class Rig:
         self.lease = lease
         self.patience = patience
         self.quiet = quiet
+        self.long_wait = 12 * patience
+        """Seconds to wait in a call that must end long before."""
         self.latest: Driver | None = None
         """The driver that was made last."""
         self._opened: list[Driver] = []
@@ -90,6 +97,11 @@ class Rig:
         longest = (self.latest or self.new()).capabilities.max_lease
         return LONG_LEASE if longest is None else min(longest, LONG_LEASE)
 
+    def long_delay(self) -> float:
+        """Seconds of the longest delay that the backend keeps, up to `LONG_DELAY`."""
+        longest = (self.latest or self.new()).capabilities.max_delay
+        return LONG_DELAY if longest is None else min(longest, LONG_DELAY)
+
     def runs_for(self, held: Iterable[Delivery]) -> float:
         """Seconds that leases just granted run for; 0 where connections decide, not time."""
         timed = (self.latest or self.new()).capabilities.lease == "timed"
@@ -113,13 +125,20 @@ class Rig:
         within: float | None = None,
         why: str = "what is due must be handed out",
     ) -> list[Delivery]:
-        """Exactly ``count`` deliveries, in as many calls as it takes."""
+        """Exactly ``count`` deliveries in time, in as many calls as it takes."""
         names = [queues] if isinstance(queues, str) else list(queues)
         taken: list[Delivery] = []
-        deadline = monotonic() + (self.patience if within is None else within)
-        while len(taken) < count and (left := deadline - monotonic()) > 0:
-            taken += await driver.dequeue(names, limit=count - len(taken), wait=left)
-        assert len(taken) == count, f"{why}: {count} were to come, {len(taken)} came"
+        seconds = self.patience if within is None else within
+        deadline = monotonic() + seconds
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while len(taken) < count and monotonic() < deadline:
+                    # Far beyond the deadline: a last look at the end of the wait comes too late.
+                    wait = seconds + self.long_wait
+                    taken += await driver.dequeue(names, limit=count - len(taken), wait=wait)
+        assert len(taken) == count, (
+            f"{why}: {count} were to come within {seconds:g} s, {len(taken)} came"
+        )
         return taken
 
     async def one(self, driver: Driver, queue: str | Sequence[str], **options: Any) -> Delivery:
@@ -140,16 +159,24 @@ class Rig:
     ) -> tuple[Delivery, float]:
         """Let a consumer wait, do something, and see what it gets, and after how many seconds."""
         names = [queues] if isinstance(queues, str) else list(queues)
-        call = driver.dequeue(names, limit=1, wait=4 * self.patience)
+        call = driver.dequeue(names, limit=1, wait=self.long_wait)
         waiting = asyncio.ensure_future(call)
         await asyncio.wait((waiting,), timeout=self.quiet)
         assert not waiting.done(), "there was nothing to take yet"
         start = monotonic()
         await by()
-        taken, waited = await waiting, monotonic() - start
+        taken = await self.ended(waiting, "a message was due, and dequeue slept on")
         assert len(taken) == 1, "what came due while dequeue waited ends the wait"
-        assert waited < 2 * self.patience, "a message was due, and dequeue slept on"
-        return taken[0], waited
+        return taken[0], monotonic() - start
+
+    async def ended(self, waiting: asyncio.Future[T], why: str) -> T:
+        """What a call answers that waits for longer than this will wait for it."""
+        done, _ = await asyncio.wait((waiting,), timeout=2 * self.patience)
+        if not done:
+            waiting.cancel()
+            await asyncio.wait((waiting,))
+        assert done, f"{why} for {2 * self.patience:g} s"
+        return waiting.result()
 
     async def retake(self, holder: Driver, held: Sequence[Delivery], by: Driver) -> list[Delivery]:
         """Let the leases end and another driver take the messages, in the order of ``held``."""

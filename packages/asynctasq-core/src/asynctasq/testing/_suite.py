@@ -24,6 +24,7 @@ from asynctasq.testing.groups.restarts import Restarts
 from asynctasq.testing.groups.results import Results
 from asynctasq.testing.groups.settle import Settle
 from asynctasq.testing.groups.stats import Purge, Stats
+from asynctasq.testing.groups.task_states import TaskStates
 from asynctasq.testing.groups.task_store import Tasks
 from asynctasq.testing.groups.transactions import SettlingInTransactions, Transactions
 from asynctasq.testing.groups.waiting import Waiting
@@ -37,6 +38,7 @@ class DriverSuite(
     Transactions,
     Deletion,
     Replay,
+    TaskStates,
     Tasks,
     Results,
     Purge,

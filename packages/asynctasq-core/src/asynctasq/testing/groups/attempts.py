@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from asynctasq.driver import Delivery, Driver, Message, Release
-from asynctasq.testing._group import Group
-from asynctasq.testing._outcomes import retry
+from asynctasq.driver import Delivery, Driver, Message, Release, TaskStore
+from asynctasq.testing._group import Group, needs
+from asynctasq.testing._outcomes import dead, retry
 from asynctasq.testing._rig import Rig
 
 BODY = bytes(range(256))
@@ -63,6 +63,50 @@ class Attempts(Group):
         await second.settle([retry(again)])
         third = await rig.one(second, queue)
         assert (third.attempt, third.deliveries, third.losses) == (2, 3, 1)
+
+    async def test_losses_stay_when_it_is_given_back(self, rig: Rig, queue: str) -> None:
+        driver = await rig.open()
+        await self._sent(rig, driver, queue, visibility_timeout=self.lease)
+        held = await rig.one(driver, queue)
+        for _ in range(2):
+            following = await rig.open()
+            (held,) = await rig.retake(driver, [held], following)
+            driver = following
+        delay, uncounted = 2 * self.quiet, driver.capabilities.uncounted_release
+        within = delay + driver.capabilities.delay_resolution + self.patience
+        for releases, after in enumerate((0.0, delay, 0.0), 1):
+            # Extended, so that a slow machine adds no loss of its own.
+            await driver.extend([held])
+            await driver.settle([Release(held, after)])
+            held = await rig.one(driver, queue, within=within)
+            assert (held.attempt, held.losses) == (1, 2 if uncounted else 2 + releases), (
+                "a task that kills its workers is never found out if a release clears its losses"
+            )
+        await driver.settle([retry(held, delay)])
+        last = await rig.one(driver, queue, within=within)
+        assert (last.attempt, last.losses) == (2, held.losses), "a retry clears no losses"
+
+    @needs(TaskStore)
+    async def test_losses_are_told_of_a_dead_task(self, rig: Rig) -> None:
+        stale = await rig.stale(1)
+        (held,) = stale.new
+        await stale.owner.settle([dead(held)])
+        assert isinstance(stale.owner, TaskStore)
+        task = await stale.owner.get(held.ref)
+        assert task is not None
+        assert (task.attempt, task.deliveries) == (1, 2), "it died with its losses, and says so"
+
+    async def test_a_release_with_a_delay_counts_as_one_without(
+        self, rig: Rig, driver: Driver, queue: str
+    ) -> None:
+        await self._sent(rig, driver, queue)
+        await driver.settle([Release(await rig.one(driver, queue), self.quiet)])
+        within = self.quiet + driver.capabilities.delay_resolution + self.patience
+        again = await rig.one(driver, queue, within=within)
+        uncounted = driver.capabilities.uncounted_release
+        assert again.deliveries == (1 if uncounted else 2), (
+            "uncounted_release says whether the delivery that ended so counts, delayed or not"
+        )
 
     async def test_an_attempt_of_the_callers_goes_on_from_there(
         self, rig: Rig, driver: Driver, queue: str

@@ -61,6 +61,44 @@ class Cancellation(Group):
         why = "what a cancelled dequeue had taken is released by close"
         came = await rig.take(second, queue, len(sent - given), why=why)
         assert {d.id for d in came} == sent - given
+        if second.capabilities.uncounted_release:
+            assert {d.losses for d in came} <= {0}, "what close gives back was never run nor lost"
+
+    async def test_what_a_cancelled_dequeue_had_taken_comes_as_it_was_asked_for(
+        self, rig: Rig, driver: Driver
+    ) -> None:
+        for turn, (queue, other) in enumerate(rig.queues(2) for _ in range(6)):
+            await rig.put(driver, rig.messages(queue, 5))
+            came = await self._cancelled(driver, queue, 5, turn)
+            await rig.nothing(driver, other, "it was taken from another queue", wait=0)
+            while len(came) < 5:
+                got = await driver.dequeue([queue], limit=2, wait=self.patience)
+                assert 1 <= len(got) <= 2, f"limit=2 gave {len(got)}, what was kept included"
+                came += got
+            assert len({d.id for d in came}) == 5, "each once"
+
+    async def test_what_it_had_taken_is_not_given_once_the_lease_is_lost(
+        self, rig: Rig, driver: Driver, second: Driver
+    ) -> None:
+        if driver.capabilities.lease == "connection":
+            return  # as long as it lives, it loses nothing
+        kept: list[str] = []
+        for turn, queue in enumerate(rig.queues(6)):
+            await rig.put(driver, [rig.message(queue, visibility_timeout=self.lease)])
+            if not await self._cancelled(driver, queue, 1, turn):
+                kept.append(queue)
+        if kept:
+            # The lease of what nobody has seen is at most as long as that of what comes.
+            within = 2 * self.lease + self.patience
+            came = await rig.take(second, kept, len(kept), within=within)
+            if (await second.settle([Ack(d) for d in came])).lost == ():
+                await rig.nothing(driver, kept, "its lease had ended, another instance had it")
+
+    @staticmethod
+    async def _cancelled(driver: Driver, queue: str, limit: int, turn: int) -> list[Delivery]:
+        """What a dequeue answered all the same that was cancelled, each turn at another place."""
+        call = driver.dequeue([queue], limit=limit, wait=0)
+        return list((await interrupt(call, turn // 2, late=turn % 2 == 0)).answer or ())
 
     async def test_a_cancelled_settle_can_be_repeated(self, rig: Rig, driver: Driver) -> None:
         for outcome in EVERY_OUTCOME:

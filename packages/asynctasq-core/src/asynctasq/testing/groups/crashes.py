@@ -8,11 +8,23 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from uuid import UUID
 
-from asynctasq.driver import Ack, Delivery, Driver, Outcome, Record, Release, ResultStore, TaskStore
+import pytest
+
+from asynctasq.driver import (
+    Ack,
+    DeadLetter,
+    Delivery,
+    Driver,
+    Outcome,
+    Record,
+    Release,
+    ResultStore,
+    TaskStore,
+)
 from asynctasq.testing._deaths import Death, Doom
 from asynctasq.testing._doomed import MANY, DoomedLoop
 from asynctasq.testing._group import Group, needs
-from asynctasq.testing._outcomes import dead, one_of_each, retry
+from asynctasq.testing._outcomes import FAILURE, dead, one_of_each, retry
 from asynctasq.testing._rig import Rig
 
 T = TypeVar("T")
@@ -21,6 +33,16 @@ T = TypeVar("T")
 def settle_each(outcome: Callable[[Delivery], Outcome]) -> Callable[[Death], Awaitable[Any]]:
     """The call that settles all that is held in one way."""
     return lambda death: death.driver.settle([outcome(delivery) for delivery in death.held])
+
+
+def ack_with_record(delivery: Delivery) -> Outcome:
+    """The end of a task that succeeded."""
+    return Ack(delivery, Record(delivery.ref, "completed", b"done", 60.0))
+
+
+def dead_with_record(delivery: Delivery) -> Outcome:
+    """The end of a task that failed for good."""
+    return DeadLetter(delivery, FAILURE, Record(delivery.ref, "dead", FAILURE, None))
 
 
 class Crashes(Group):
@@ -59,15 +81,15 @@ class Crashes(Group):
                 assert death.died or not came, "settle answered, and the message came back"
 
     @needs(ResultStore)
-    def test_a_record_comes_with_its_outcome_or_not_at_all(self, bench: Rig) -> None:
-        def ack(delivery: Delivery) -> Ack:
-            return Ack(delivery, Record(delivery.ref, "completed", b"done", 60.0))
-
+    @pytest.mark.parametrize("outcome", [ack_with_record, dead_with_record])
+    def test_a_record_comes_with_its_outcome_or_not_at_all(
+        self, bench: Rig, outcome: Callable[[Delivery], Outcome]
+    ) -> None:
         doom = Doom(bench, self.kill)
-        with doom.at_every_await(settle_each(ack)) as deaths:
+        with doom.at_every_await(settle_each(outcome)) as deaths:
             for death, came in doom.survey(deaths, lambda _: 0):
-                acknowledged = {d.id for d in death.held} - {d.id for d in came}
-                assert self._recorded(bench, death) == acknowledged, (
+                ended = {d.id for d in death.held} - {d.id for d in came}
+                assert self._recorded(bench, death) == ended, (
                     "a record is stored in the same atomic step as its outcome"
                 )
 

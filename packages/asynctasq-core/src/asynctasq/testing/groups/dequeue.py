@@ -45,6 +45,12 @@ class Dequeue(Group):
         came = await driver.dequeue([queue], limit=1, wait=0)
         assert len(came) == 1, "wait=0: answers at once when any is due"
 
+    async def test_of_many_queues_each_is_looked_at(self, rig: Rig, driver: Driver) -> None:
+        queues = rig.queues(40)
+        await rig.put(driver, [rig.message(queues[-1])])
+        delivery = await rig.one(driver, queues, why="the last of forty queues has a message")
+        assert delivery.queue == queues[-1]
+
     async def test_only_from_the_queues_it_was_given(self, rig: Rig, driver: Driver) -> None:
         asked, other = rig.queues(2)
         await rig.put(driver, [rig.message(other)])
@@ -77,8 +83,8 @@ class Dequeue(Group):
         self, rig: Rig, driver: Driver, queue: str
     ) -> None:
         await rig.put(driver, rig.messages(queue, 3))
-        receipts = {d.receipt for d in await rig.take(driver, queue, 3)}
-        assert len(receipts) == 3, "a receipt stands for one delivery of one message"
+        tokens = {(d.id, d.receipt) for d in await rig.take(driver, queue, 3)}
+        assert len(tokens) == 3, "a receipt, with its id, stands for one delivery of one message"
 
     async def test_each_delivery_of_a_message_has_a_receipt_of_its_own(
         self, rig: Rig, driver: Driver, queue: str
@@ -94,8 +100,8 @@ class Dequeue(Group):
     async def test_a_large_backlog_is_drained_whole(
         self, rig: Rig, driver: Driver, queue: str
     ) -> None:
-        sent = await rig.put(driver, rig.messages(queue, 200))
-        came = await rig.take(driver, queue, len(sent))
+        sent = await rig.put(driver, rig.messages(queue, 1000))
+        came = await rig.take(driver, queue, len(sent), within=4 * self.patience)
         await driver.settle([Ack(d) for d in came])
         assert {d.id for d in came} == {m.id for m in sent}
         await rig.nothing(driver, queue, "all of it was acknowledged")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from time import monotonic
 
-from asynctasq.driver import Ack, Driver
+from asynctasq.driver import Ack, Driver, Release
 from asynctasq.testing._group import Group
 from asynctasq.testing._loops import wall_clock_off_by
-from asynctasq.testing._outcomes import one_of_each
+from asynctasq.testing._outcomes import one_of_each, retry
 from asynctasq.testing._rig import Rig
 
 HOUR = 3600.0
@@ -58,8 +58,8 @@ class Leases(Group):
         first = await rig.open()
         await rig.put(first, rig.messages(queue, 2, visibility_timeout=self.lease))
         held = await rig.take(first, queue, 2)
-        wait = rig.runs_for(held) + self.patience
-        waiting = asyncio.ensure_future(rig.take(second, queue, 2, within=wait))
+        within = rig.runs_for(held) + self.patience
+        waiting = asyncio.ensure_future(rig.take(second, queue, 2, within=within))
         await rig.nothing(second, rig.queue(), "nothing was sent there")
         await first.close()
         await waiting
@@ -96,6 +96,35 @@ class Leases(Group):
         assert (await driver.settle([Ack(d) for d in held])).lost == (), (
             "renewing does not change the receipt"
         )
+
+    async def test_each_of_many_is_renewed_for_its_whole_lease(
+        self, rig: Rig, driver: Driver, second: Driver, queue: str
+    ) -> None:
+        lease = max(2 * self.lease, 2.0)
+        await rig.put(driver, rig.messages(queue, 120, visibility_timeout=lease))
+        start = monotonic()
+        held = await rig.take(driver, queue, 120)
+        part = 0.6 * lease - (monotonic() - start)
+        await rig.nothing(second, queue, "all of them are running", wait=max(part, 0.0))
+        renewed = monotonic()
+        assert (await driver.extend(held)).lost == ()
+        left = renewed + 0.7 * lease - monotonic()
+        why = "one of many was not renewed, or for less than its lease"
+        await rig.nothing(second, queue, why, wait=max(left, 0.0))
+
+    async def test_later_deliveries_have_the_lease_of_the_first(
+        self, rig: Rig, driver: Driver, second: Driver, queue: str
+    ) -> None:
+        lease = max(2 * self.lease, 2.0)
+        await rig.put(driver, rig.messages(queue, 2, visibility_timeout=lease))
+        first = await rig.take(driver, queue, 2)
+        await driver.settle([Release(first[0]), retry(first[1])])
+        start = monotonic()
+        again = await rig.take(driver, queue, 2)
+        assert {d.lease for d in again} == {d.lease for d in first}, "each asks for the same lease"
+        left = start + 0.85 * lease - monotonic()
+        why = "given back, it was hidden for less than the lease it asks for"
+        await rig.nothing(second, queue, why, wait=max(left, 0.0))
 
     async def test_a_lease_that_merely_ran_out_may_still_be_settled(
         self, rig: Rig, driver: Driver, queue: str

@@ -22,7 +22,8 @@ class Ordering(Group):
         later, sooner = rig.message(queue, delay=0.4), rig.message(queue, delay=0.2)
         now, last = rig.message(queue), rig.message(queue)
         await rig.put(driver, [later, sooner, now])
-        came = await rig.take(driver, queue, 3)
+        within = 0.4 + driver.capabilities.delay_resolution + self.patience
+        came = await rig.take(driver, queue, 3, within=within)
         await rig.put(driver, [last])
         came += await rig.take(driver, queue, 1)
         self._in_order(driver, came, [now, sooner, later, last])
@@ -34,6 +35,16 @@ class Ordering(Group):
         held = await rig.take(driver, queue, 4)
         await driver.settle([Release(d) for d in reversed(held)])
         self._in_order(driver, await rig.take(driver, queue, 8), sent)
+
+    async def test_so_does_a_release_of_a_later_attempt(
+        self, rig: Rig, driver: Driver, queue: str
+    ) -> None:
+        (senior,) = await rig.put(driver, [rig.message(queue)])
+        await driver.settle([Retry(await rig.one(driver, queue), 0.0, Failure("ValueError"))])
+        held = await rig.one(driver, queue)
+        juniors = await rig.put(driver, rig.messages(queue, 2))
+        await driver.settle([Release(held)])
+        self._in_order(driver, await rig.take(driver, queue, 3), [senior, *juniors])
 
     async def test_a_retry_stands_behind_what_is_due(
         self, rig: Rig, driver: Driver, queue: str

@@ -26,6 +26,9 @@ class Replay(TaskGroup):
         held = await rig.one(driver, queue)
         await driver.settle([DeadLetter(held, FAILURE)])
         assert tuple(await tasks.retry_dead([held.ref])) == (held.ref,), "those made pending"
+        if await self._shows(tasks, "pending", queue):
+            task = await tasks.get(held.ref)
+            assert (task and task.state) == "pending", "due at once"
         again = await rig.one(driver, queue, why="a dead task that is replayed is pending")
         assert (again.id, again.body, dict(again.headers)) == (held.id, body, headers)
         assert again.visibility_timeout == held.visibility_timeout
@@ -68,6 +71,19 @@ class Replay(TaskGroup):
         assert sorted(told) == sorted(refs), "each was made pending by one of the two"
         await rig.take(driver, queue, 10)
         await rig.nothing(driver, queue, "a task was replayed twice")
+
+    async def test_its_losses_are_forgotten(
+        self, rig: Rig, driver: Driver, tasks: TaskStore
+    ) -> None:
+        stale = await rig.stale(1)
+        (lost,) = stale.new
+        assert lost.losses == 1, "its first lease was lost"
+        await stale.owner.settle([DeadLetter(lost, FAILURE)])
+        assert tuple(await tasks.retry_dead([lost.ref])) == (lost.ref,)
+        again = await rig.one(driver, lost.queue)
+        assert (again.attempt, again.losses) == (1, 0), (
+            "replayed with its losses still counted, it would be dead again at once"
+        )
 
     async def test_a_waiting_consumer_gets_it(
         self, rig: Rig, driver: Driver, tasks: TaskStore, second: Driver, queue: str

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 
-from asynctasq.driver import Ack, Driver, QueueStats
+from asynctasq.driver import Ack, Driver, QueueStats, Release
 from asynctasq.testing._group import Group
-from asynctasq.testing._outcomes import dead
+from asynctasq.testing._outcomes import dead, retry
 from asynctasq.testing._rig import Rig
-
-HOUR = 3600.0
 
 
 class Stats(Group):
@@ -39,7 +38,7 @@ class Stats(Group):
         await rig.put(driver, rig.messages(queue, 2 + 3 + 4))
         held = await rig.take(driver, queue, 3 + 4)
         await driver.settle([dead(d) for d in held[:4]])
-        await rig.put(driver, rig.messages(queue, 5, delay=HOUR))
+        await rig.put(driver, rig.messages(queue, 5, delay=rig.long_delay()))
 
         def right(stats: QueueStats) -> bool:
             counts = (stats.pending, stats.scheduled, stats.running, stats.dead)
@@ -74,6 +73,36 @@ class Stats(Group):
             f"counts are exact, and both are due: {stats}"
         )
 
+    async def test_what_lost_its_lease_is_pending(
+        self, rig: Rig, driver: Driver, queue: str
+    ) -> None:
+        if not driver.capabilities.exact_stats or driver.capabilities.lease == "connection":
+            return
+        await rig.put(driver, rig.messages(queue, 2, visibility_timeout=self.lease))
+        held = await rig.take(driver, queue, 2)
+        wait = rig.runs_for(held) + 2 * self.quiet
+        await rig.nothing(driver, rig.queue(), "nothing was sent there", wait=wait)
+        stats = await self._of(driver, queue)
+        assert stats.pending == 2, f"counts are exact, and both leases have ended: {stats}"
+        assert stats.running in (0, None), f"nobody has them any more: {stats}"
+
+    async def test_what_waits_for_its_next_attempt_is_counted(
+        self, rig: Rig, driver: Driver, queue: str
+    ) -> None:
+        await rig.put(driver, rig.messages(queue, 5))
+        held = await rig.take(driver, queue, 5)
+        later = rig.long_delay()
+        backs = [retry(held[0]), Release(held[1]), *(retry(d, later) for d in held[2:4])]
+        await driver.settle([*backs, Release(held[4], later)])
+
+        def right(stats: QueueStats) -> bool:
+            return stats.pending in (2, None) and stats.scheduled in (3, None)
+
+        stats = await self._eventually(rig, driver, queue, right)
+        assert right(stats), f"2 given back at once and 3 for later, never a false 0: {stats}"
+        if driver.capabilities.counts_scheduled:
+            assert stats.scheduled == 3, "counts_scheduled is declared"
+
     async def test_the_oldest_pending_has_an_age(
         self, rig: Rig, driver: Driver, queue: str
     ) -> None:
@@ -88,8 +117,20 @@ class Stats(Group):
         stats = await self._eventually(rig, driver, queue, lambda s: s.oldest_pending is None)
         assert stats.oldest_pending is None, "none is pending, so none is the oldest"
 
+    async def test_the_age_counts_from_when_it_became_due(
+        self, rig: Rig, driver: Driver, queue: str
+    ) -> None:
+        delay, start = 0.5, monotonic()
+        await rig.put(driver, [rig.message(queue, delay=delay)])
+        await rig.nothing(driver, rig.queue(), "nothing was sent there", wait=delay)
+        stats = await self._eventually(rig, driver, queue, lambda s: s.oldest_pending is not None)
+        age, since_due = stats.oldest_pending, monotonic() - start - delay
+        assert age is None or age < since_due + delay / 2, (
+            f"due for {since_due:.2f} s and enqueued {delay:g} s before that, yet {age:.2f} s old"
+        )
+
     async def test_what_is_not_due_has_no_age(self, rig: Rig, driver: Driver, queue: str) -> None:
-        await rig.put(driver, [rig.message(queue, delay=HOUR)])
+        await rig.put(driver, [rig.message(queue, delay=rig.long_delay())])
         assert (await self._of(driver, queue)).oldest_pending is None
 
     async def test_a_queue_nobody_used_has_zeros(self, driver: Driver, queue: str) -> None:
@@ -111,6 +152,20 @@ class Stats(Group):
         names = [stats.queue for stats in await driver.stats()]
         assert names == sorted(set(names)), "all queues, by name, each once"
         assert set(mine) <= set(names), "a queue that holds messages is missing"
+
+    async def test_a_queue_is_listed_whatever_it_holds(self, rig: Rig, driver: Driver) -> None:
+        running, buried, delayed = rig.queues(3)
+        await rig.put(driver, [rig.message(running), rig.message(buried)])
+        await rig.put(driver, [rig.message(delayed, delay=rig.long_delay())])
+        await rig.one(driver, running)
+        await driver.settle([dead(await rig.one(driver, buried))])
+        names = {stats.queue for stats in await driver.stats()}
+        missing = [
+            state
+            for state, queue in (("running", running), ("dead", buried), ("scheduled", delayed))
+            if queue not in names
+        ]
+        assert not missing, f"queues that hold nothing but {missing} tasks are missing"
 
 
 class Purge(Group):
@@ -141,6 +196,22 @@ class Purge(Group):
             why = "what is not due was dropped: declare purges_scheduled"
             within = driver.capabilities.delay_resolution + self.patience
             await rig.take(driver, queue, 2, within=within, why=why)
+
+    async def test_what_was_given_back_goes_as_well(
+        self, rig: Rig, driver: Driver, queue: str
+    ) -> None:
+        delay = max(0.5, 10 * self.quiet)
+        await rig.put(driver, rig.messages(queue, 4))
+        held = await rig.take(driver, queue, 4)
+        await driver.settle([retry(held[0]), Release(held[1])])
+        await driver.settle([retry(held[2], delay), Release(held[3], delay)])
+        left = 0 if driver.capabilities.purges_scheduled else 2
+        await self._purge(driver, queue, 4 - left)
+        within = delay + driver.capabilities.delay_resolution + self.patience
+        why = "what is not due was dropped: declare purges_scheduled"
+        await rig.take(driver, queue, left, within=within, why=why)
+        why = "what was given back is pending or scheduled, and was purged"
+        await rig.nothing(driver, queue, why, wait=delay + self.quiet)
 
     async def test_other_queues_stay(self, rig: Rig, driver: Driver, queue: str) -> None:
         near = queue + "-1"
