@@ -32,11 +32,6 @@ async def cling() -> str:
     return "finished after all"
 
 
-@task(timeout=30)
-async def quick() -> str:
-    return "quick"
-
-
 @task(timeout=0.05)
 def slow_in_a_thread() -> str:
     time.sleep(0.2)
@@ -75,16 +70,6 @@ async def test_what_cleaning_up_raises_is_the_failure(memory, queue: str) -> Non
         handle = await clean_up_badly().on_queue(queue).dispatch()
         with pytest.raises(TaskFailed, match="LookupError: while cleaning up"):
             await handle.result(timeout=5)
-
-
-@pytest.mark.asyncio
-async def test_one_that_is_done_in_time_leaves_no_timer_behind(memory, queue: str) -> None:
-    async with Worker([queue]):
-        handle = await quick().on_queue(queue).dispatch()
-        assert await handle.result(timeout=5) == "quick"
-        loop = asyncio.get_running_loop()
-        timers = [t for t in getattr(loop, "_scheduled", ()) if not t.cancelled()]
-        assert not [t for t in timers if t.when() > loop.time() + 20]
 
 
 @pytest.mark.asyncio

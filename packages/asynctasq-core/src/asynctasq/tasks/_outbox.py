@@ -59,13 +59,17 @@ class Outbox:
                 return (await self._last.enqueue(messages)).failed
             except (DriverUnavailable, OutcomeUnknown) as error:
                 unsure = unsure or isinstance(error, OutcomeUnknown)
-                if time.monotonic() + pause >= deadline or not self._may_repeat(error):
-                    raise (OutcomeUnknown(ids) if unsure else error) from error
+                left = deadline - time.monotonic()
+                if left > 0 and self._may_repeat(error):
+                    await asyncio.sleep(min(pause, left))
+                elif unsure:
+                    raise OutcomeUnknown(ids) from error
+                else:
+                    raise
             except DriverError as error:
                 if unsure:  # an earlier try may have stored what this one refuses
                     raise OutcomeUnknown(ids) from error
                 raise
-            await asyncio.sleep(pause)
         raise AssertionError("the pauses never end")
 
     async def drain(self) -> None:
