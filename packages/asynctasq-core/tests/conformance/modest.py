@@ -118,12 +118,12 @@ class ModestDriver:
 
     async def settle(self, outcomes: Sequence[Outcome]) -> Settled:
         check_outcomes(outcomes, self.capabilities)
-        await self._inner.settle([])  # raises when closed
         # A caller who is cancelled must not leave the new copy without the old one removed.
         await asyncio.shield(asyncio.ensure_future(self._settle(outcomes)))
         return Settled()
 
     async def _settle(self, outcomes: Sequence[Outcome]) -> None:
+        await self._inner.settle([])  # raises when closed, meanwhile too
         for outcome in outcomes:
             held = self._held.pop(outcome.delivery.receipt, None)
             if held is None:
