@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import asynctasq
 from asynctasq import AsyncTask, task
 from asynctasq.errors import PayloadError, TaskDefinitionError
 from asynctasq.tasks import TASKS
@@ -129,6 +131,21 @@ def test_a_class_and_a_function_of_one_name_are_an_error() -> None:
 
         @task(name="names.mixed")
         def mixed() -> None: ...
+
+
+def test_tasks_that_the_same_lines_made_are_told_apart_before_the_wrong_one_runs(clean) -> None:
+    def make(number: int) -> Any:
+        @task
+        def show() -> int:
+            return number
+
+        return show
+
+    asynctasq.init({"driver": "memory"})
+    first, second = make(1), make(2)
+    with pytest.raises(TaskDefinitionError, match=r"made again by the same lines .* name="):
+        asynctasq.run(first().dispatch())
+    second.definition.check_latest()
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "x" * 251, 5])

@@ -128,14 +128,17 @@ async def test_a_worker_that_lost_its_lease_can_not_settle_the_run_of_its_succes
     assert "was lost before it was settled" in caplog.text
 
 
+class Stolen(MemoryDriver):
+    """Says of every lease that it is somebody else's by now."""
+
+    async def extend(self, deliveries: Any) -> Renewed:
+        return Renewed(lost=tuple(deliveries))
+
+
 @pytest.mark.asyncio
 async def test_a_lease_that_was_lost_is_told_while_its_task_runs(
     use, memory: MemoryDriver, queue: str, until, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Stolen(MemoryDriver):
-        async def extend(self, deliveries: Any) -> Renewed:
-            return Renewed(lost=tuple(deliveries))
-
     use(Stolen)
     gates[queue] = asyncio.Event()
     async with Worker([queue]):
@@ -144,6 +147,23 @@ async def test_a_lease_that_was_lost_is_told_while_its_task_runs(
         gates[queue].set()
         await handle.result(timeout=5)
     assert str(handle.id) in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_what_was_lost_before_it_began_is_not_run_here(
+    use, memory: MemoryDriver, queue: str, until, caplog: pytest.LogCaptureFixture
+) -> None:
+    use(Stolen)
+    gates[queue] = asyncio.Event()
+    async with Worker([queue], concurrency=1) as worker:
+        running = await pass_gate(queue).on_queue(queue).dispatch()
+        await until(lambda: runs[queue] == 1)
+        await outlast(f"{queue}-lost", 0).on_queue(queue).visibility_timeout(1).dispatch()
+        await until(lambda: "was lost before it began" in caplog.text)
+        gates[queue].set()
+        assert await running.result(timeout=5) == queue
+    assert worker.completed == 1
+    assert runs[f"{queue}-lost"] == 0
 
 
 @pytest.mark.asyncio

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from contextvars import ContextVar
 from typing import Any
@@ -137,3 +138,20 @@ async def test_without_one_the_option_is_taken(memory: MemoryDriver, queue: str)
     stored = await memory.get(handle.ref)
     assert stored is not None
     assert decode_envelope(stored.body).correlation_id == "of the options"
+
+
+async def _inner() -> str:
+    return asynctasq.current().task
+
+
+@task(name="surroundings.wrapped")
+@functools.wraps(_inner)
+def wrapped() -> Any:
+    return _inner()
+
+
+@pytest.mark.asyncio
+async def test_a_plain_function_that_gives_a_coroutine_has_it_run(memory, queue: str) -> None:
+    async with Worker([queue]):
+        handle = await wrapped().on_queue(queue).dispatch()
+        assert await handle.result(timeout=5) == "surroundings.wrapped"

@@ -113,6 +113,7 @@ def _define(cls: type[ClassTask[Any]], task: str) -> Definition[Any]:
     return Definition(
         name=task,
         origin=origin_of(cls, _line_of(cls)),
+        code=getattr(cls.execute, "__code__", None),
         config=cls.config,
         is_async=_is_async(cls),
         in_process=issubclass(cls, (AsyncProcessTask, SyncProcessTask)),

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from types import CodeType
 from typing import Any, Final, Generic, Protocol, TypeVar, get_args
 
 import msgspec
@@ -43,6 +44,8 @@ class Definition(Generic[R]):
 
     name: str
     origin: Origin
+    code: CodeType | None
+    """What its function was made of; two functions of one code differ in what they enclose."""
     config: TaskConfig
     is_async: bool
     in_process: bool
@@ -50,6 +53,18 @@ class Definition(Generic[R]):
     declared: Callable[[dict[str, Any]], tuple[Parameter, ...]]
     make: Callable[[dict[str, Any]], Runnable]
     returns: Callable[[], Any]
+
+    def check_latest(self) -> None:
+        """Raise `TaskDefinitionError` if the same lines have made another task of this name since.
+
+        They do when they are in a function or a loop. A worker would run the latest of them.
+        """
+        latest = TASKS.get(self.name)
+        if latest is not self and self.code is not None and latest.code is self.code:
+            raise TaskDefinitionError(
+                f"task {self.name!r} was made again by the same lines ({self.origin}), and workers "
+                "would run the latest: give each a name of its own with name="
+            )
 
     @cached_property
     def arguments(self) -> Arguments:

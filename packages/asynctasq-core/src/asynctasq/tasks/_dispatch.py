@@ -31,6 +31,7 @@ class Parcel:
     __slots__ = ("call", "correlation_id", "message", "policy")
 
     def __init__(self, call: Call[Any], client: Client) -> None:
+        call.definition.check_latest()
         self.call = call
         self.policy: Policy = client.policy(call.definition, call.config)
         self.correlation_id = (

@@ -35,6 +35,7 @@ class FunctionTask(Generic[P, R]):
         self.definition: Definition[R] = Definition(
             name=self.name,
             origin=origin_of(function, function.__code__.co_firstlineno),
+            code=function.__code__,
             config=self.config,
             is_async=inspect.iscoroutinefunction(function),
             in_process=process,
@@ -52,9 +53,11 @@ class FunctionTask(Generic[P, R]):
     async def call(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function here and now, without queue; one that blocks runs in a thread."""
         if self.definition.is_async:
-            value: R = await self.function(*args, **kwargs)
-            return value
-        return await asyncio.to_thread(self.function, *args, **kwargs)
+            answer: Any = self.function(*args, **kwargs)
+        else:
+            answer = await asyncio.to_thread(self.function, *args, **kwargs)
+        value: R = await answer if inspect.isawaitable(answer) else answer
+        return value
 
     def __repr__(self) -> str:
         return f"<task {self.name!r}>"

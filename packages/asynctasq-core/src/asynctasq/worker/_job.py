@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from inspect import isawaitable
 from typing import Any
 
 import msgspec
@@ -89,7 +90,9 @@ class Job:
         envelope = self.envelope
         if self.in_thread:
             # A thread cannot be stopped: its slot stays taken and its lease is renewed.
-            return await in_daemon_thread(self.work.execute)
+            answer = await in_daemon_thread(self.work.execute)
+            # Of a plain function around a coroutine function: what it gave has not run yet.
+            return await answer if isawaitable(answer) else answer
         if envelope.timeout is None:
             return await self.work.execute()
         timer = asyncio.get_running_loop().call_later(envelope.timeout, self.time_out)

@@ -158,9 +158,17 @@ class Runner:
 
     def lost(self, delivery: Delivery) -> None:
         """The backend says that this lease is somebody else's now."""
-        job = self.held.get(_key(delivery))
-        if job is not None and job.delivery.receipt == delivery.receipt and job.outcome is None:
+        key = _key(delivery)
+        job = self.held.get(key)
+        if job is None or job.delivery.receipt != delivery.receipt or job.outcome is not None:
+            return
+        if job.running is not None:
             logger.warning("the lease of task %s was lost while it ran", job)
+            return
+        logger.warning("the lease of task %s was lost before it began: not run here", delivery.ref)
+        self._buffer.remove(job)
+        del self.held[key]
+        self._fill()
 
     def release_buffer(self) -> None:
         """Give back what has not started."""
