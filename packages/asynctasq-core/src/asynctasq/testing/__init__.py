@@ -16,7 +16,9 @@ not to make. Install ``asynctasq-core[testing]`` and write one file in your own 
 ``new_driver`` makes unopened drivers of one and the same backend. It is called many times, from
 any thread; each driver is opened, used and closed on one event loop. Queue names are made anew
 for each test and nothing is cleaned up, so point it at a database, schema, virtual host or prefix
-that this run may fill. Tests may run in parallel. No pytest settings are needed; where warnings are
+that this run may fill. Tests may run in parallel; on a server that they share, give each worker of
+pytest-xdist (its name is in ``PYTEST_XDIST_WORKER``) a schema, virtual host or prefix of its own,
+as some tests look at all queues there are. No pytest settings are needed; where warnings are
 errors, pytest-asyncio itself asks for ``asyncio_default_fixture_loop_scope = function``.
 
 What a subclass may say of itself, as class attributes:

@@ -73,6 +73,19 @@ class CountsReleases(MemoryDriver):
         return settled
 
 
+class ClearsLossesOnRelease(MemoryDriver):
+    """A release sends the message anew: what it did to the workers before is forgotten."""
+
+    caught_by = "Attempts"
+
+    async def settle(self, outcomes: Sequence[Outcome]) -> Settled:
+        settled = await super().settle(outcomes)
+        for outcome in outcomes:
+            if isinstance(outcome, Release) and (task := task_of(self, outcome.delivery)):
+                task.deliveries = task.attempt - 1
+        return settled
+
+
 class HidesWhatItCanDo(MemoryDriver):
     """Does not count releases, and does not declare it either."""
 
@@ -115,6 +128,39 @@ class CountsRunningAsPending(MemoryDriver):
             structs.replace(s, pending=(s.pending or 0) + (s.running or 0), running=0)
             for s in await super().stats(queues)
         )
+
+
+class CountsTheLostAsRunning(MemoryDriver):
+    """Declares exact_stats, and reads no clock for them: a lease runs until somebody looks."""
+
+    caught_by = "Stats"
+
+    async def stats(self, queues: Sequence[str] | None = None) -> tuple[QueueStats, ...]:
+        return tuple(map(self._with_lost, await super().stats(queues)))
+
+    def _with_lost(self, stats: QueueStats) -> QueueStats:
+        tasks = queue_of(self, stats.queue).tasks.values()
+        lost = sum(task.state == "pending" and task.receipt != 0 for task in tasks)
+        pending, running = (stats.pending or 0) - lost, (stats.running or 0) + lost
+        return structs.replace(stats, pending=pending, running=running)
+
+
+class PurgesNoRetries(MemoryDriver):
+    """Retries wait in a structure of their own, which purge does not know."""
+
+    caught_by = "Purge"
+
+    async def purge(self, queue: str) -> Purged:
+        line = queue_of(self, queue)
+        retries = [task for task in line.waiting() if task.attempt > 1]
+        for task in retries:
+            line.remove(task)
+        purged = await super().purge(queue)
+        for task in retries:
+            line.tasks[task.message.id] = task
+            line.counts[task.state] += 1
+            line.move(task, task.state, task.due)
+        return purged
 
 
 class PurgesNothing(MemoryDriver):

@@ -35,6 +35,15 @@ class RenewsNothing(MemoryDriver):
         return Renewed((await super().extend([])).lost)
 
 
+class RenewsOnlySome(MemoryDriver):
+    """One call renews a page of leases; the others run out, and nobody is told."""
+
+    caught_by = "Leases"
+
+    async def extend(self, deliveries: Sequence[Delivery]) -> Renewed:
+        return await super().extend(deliveries[:100])
+
+
 class LeasesByTheClientsClock(MemoryDriver):
     """Clock skew between clients decides who owns a lease."""
 

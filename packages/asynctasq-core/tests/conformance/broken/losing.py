@@ -16,6 +16,7 @@ from asynctasq.driver import (
     Enqueued,
     Message,
     Outcome,
+    Release,
     Retry,
     Settled,
     TaskRef,
@@ -100,6 +101,35 @@ class LosesWhatACancelledDequeueTook(MemoryDriver):
         taken = await super().dequeue(queues, limit=limit, wait=wait)
         await asyncio.sleep(0)
         return taken
+
+
+class KeepsWhatOthersHaveByNow(MemoryDriver):
+    """Gives what a cancelled dequeue had taken to the next, however long ago that was."""
+
+    caught_by = "Cancellation"
+
+    def __init__(self, options: None, context: Context) -> None:
+        super().__init__(options, context)
+        self._kept: list[Delivery] = []
+
+    async def dequeue(
+        self, queues: Sequence[str], *, limit: int, wait: float
+    ) -> tuple[Delivery, ...]:
+        mine = [delivery for delivery in self._kept if delivery.queue in queues][:limit]
+        taken = tuple(mine) or await super().dequeue(queues, limit=limit, wait=wait)
+        self._kept = [delivery for delivery in self._kept if delivery not in taken]
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            self._kept += taken
+            raise
+        return taken
+
+    async def close(self) -> None:
+        if self._kept:
+            await self.settle([Release(delivery) for delivery in self._kept])
+            self._kept = []
+        await super().close()
 
 
 class LosesAtClose(MemoryDriver):

@@ -75,6 +75,18 @@ class KeepsRecordsOfReplayed(MemoryDriver):
         return retried
 
 
+class LeavesTheRecord(MemoryDriver):
+    """A task is removed, and its result is not."""
+
+    caught_by = "Deletion"
+
+    async def delete(self, refs: Sequence[TaskRef]) -> tuple[TaskRef, ...]:
+        records = [await self.result(ref, 0.0) for ref in refs]
+        removed = await super().delete(refs)
+        await self.store([record for record in records if record is not None])
+        return removed
+
+
 class PagesByOffset(MemoryDriver):
     """What is removed from a page shifts the next one, and a task is passed over."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
-from asynctasq.driver import Context, Delivery, Outcome, Record, Settled, TaskRef
+from asynctasq.driver import Context, Delivery, Outcome, Record, Retry, Settled, TaskRef
 from asynctasq.memory import MemoryDriver
 
 
@@ -68,6 +68,28 @@ class WakesNobodyForReleases(MemoryDriver):
             return await super().settle(outcomes)
         finally:
             self._wake = wake  # type: ignore[method-assign]
+
+
+class WakesNobodyForRetries(WakesNobodyForReleases):
+    """A retry is put where no consumer that waits is looking."""
+
+    caught_by = "Waiting"
+
+    async def settle(self, outcomes: Sequence[Outcome]) -> Settled:
+        retries = [outcome for outcome in outcomes if isinstance(outcome, Retry)]
+        silent = await super().settle(retries)
+        others = [outcome for outcome in outcomes if not isinstance(outcome, Retry)]
+        heard = await MemoryDriver.settle(self, others)
+        return Settled((*silent.lost, *heard.lost))
+
+
+class WakesForOneQueueOfABatch(MemoryDriver):
+    """One notification for each batch, and it names one queue."""
+
+    caught_by = "Waiting"
+
+    def _wake(self, keys: Iterable[Hashable]) -> None:
+        super()._wake([*keys][:1])
 
 
 class NeverHearsOfResults(MemoryDriver):
