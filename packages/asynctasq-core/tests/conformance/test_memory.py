@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-from asynctasq.memory import MemoryDriver
+from asynctasq.driver import Ack, Context, Driver, JoinsTransaction
+from asynctasq.memory import MemoryDriver, MemoryTransaction
 from asynctasq.testing import DriverSuite
+from asynctasq.testing._rig import Rig
 
 from .backends import InProcess
 
 
 class TestMemory(InProcess, DriverSuite):
     driver_class = MemoryDriver
+
+    async def test_a_second_commit_sends_nothing_again(
+        self, rig: Rig, driver: Driver, queue: str
+    ) -> None:
+        assert isinstance(driver, JoinsTransaction)
+        transaction = MemoryTransaction()
+        await driver.enqueue_in(transaction, [rig.message(queue)])
+        transaction.commit()
+        await driver.settle([Ack(await rig.one(driver, queue))])
+        transaction.commit()
+        await rig.nothing(driver, queue, "it was sent by the first commit")
+
+    async def test_the_clock_of_the_context_decides_what_is_due(self, rig: Rig, queue: str) -> None:
+        now = 1000.0
+        driver = await rig.open(Context(clock=lambda: now))
+        await rig.put(driver, [rig.message(queue, delay=3600.0)])
+        await rig.nothing(driver, queue, "the clock stands still", wait=0)
+        now += 3601.0
+        assert len(await driver.dequeue([queue], limit=1, wait=0)) == 1, "an hour has passed"

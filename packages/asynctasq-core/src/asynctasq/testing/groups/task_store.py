@@ -61,7 +61,9 @@ class Tasks(TaskGroup):
     ) -> None:
         await rig.put(driver, [rig.message(queue, b"running", visibility_timeout=HOUR / 2)])
         running = (await rig.one(driver, queue)).ref
-        delayed = await rig.put(driver, [rig.message(queue, delay=HOUR, headers=HEADERS)])
+        delayed = await rig.put(
+            driver, [rig.message(queue, delay=rig.long_delay(), headers=HEADERS)]
+        )
         waiting = await rig.put(driver, [rig.message(queue, b"waiting", attempt=3)])
         refs: dict[TaskState, TaskRef] = {
             "running": running,
@@ -79,10 +81,10 @@ class Tasks(TaskGroup):
         for state in refs:
             shows = await self._shows(tasks, state, queue)
             assert (state in found) == shows, f"get and list disagree on whether {state} is shown"
-        self._due(found)
+        self._due(rig, found)
 
-    def _due(self, found: dict[TaskState, StoredTask]) -> None:
-        ends: dict[TaskState, float] = {"scheduled": HOUR, "running": HOUR / 2}
+    def _due(self, rig: Rig, found: dict[TaskState, StoredTask]) -> None:
+        ends: dict[TaskState, float] = {"scheduled": rig.long_delay(), "running": HOUR / 2}
         for state, after in ends.items():
             due = found[state].due_at if state in found else None
             assert due is None or abs(due - time.time() - after) < NEAR, (
@@ -98,7 +100,7 @@ class Tasks(TaskGroup):
     ) -> None:
         await rig.put(driver, [rig.message(queue)])
         held = await rig.one(driver, queue)
-        await driver.settle([retry(held, HOUR)])
+        await driver.settle([retry(held, rig.long_delay())])
         task = await tasks.get(held.ref)
         if await self._shows(tasks, "scheduled", queue):
             assert task is not None
@@ -185,7 +187,7 @@ class Tasks(TaskGroup):
     ) -> None:
         await rig.put(driver, rig.messages(queue, 3))
         held = await rig.one(driver, queue)
-        await rig.put(driver, [rig.message(queue, delay=HOUR)])
+        await rig.put(driver, [rig.message(queue, delay=rig.long_delay())])
         (buried,) = await self._bury(rig, driver, other := rig.queue(), 1)
         counts: dict[TaskState, int] = {
             "pending": 2,
