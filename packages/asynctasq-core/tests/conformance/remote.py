@@ -143,11 +143,20 @@ class RemoteDriver:
         self._check_open()
         while self._stopping:
             await asyncio.wait(tuple(self._stopping))
-        kept = [delivery for delivery in self._kept if delivery.queue in queues][:limit]
-        if kept:
-            self._kept = [delivery for delivery in self._kept if delivery not in kept]
-            return tuple(kept)
+        if kept := await self._still_ours(queues, limit):
+            return kept
         return await self._wait("dequeue", queues, limit=limit, wait=wait) or ()
+
+    async def _still_ours(self, queues: Sequence[str], limit: int) -> tuple[Delivery, ...]:
+        """What a cancelled dequeue had taken, unless its lease was lost meanwhile."""
+        kept = [delivery for delivery in self._kept if delivery.queue in queues][:limit]
+        if not kept:
+            return ()
+        lost = (await self.extend(kept)).lost
+        # Cancelled just now, they stay; meanwhile another call may have given them.
+        mine = [delivery for delivery in kept if delivery in self._kept]
+        self._kept = [delivery for delivery in self._kept if delivery not in kept]
+        return tuple(delivery for delivery in mine if delivery not in lost)
 
     async def settle(self, outcomes: Sequence[Outcome]) -> Settled:
         self._check_open()

@@ -16,6 +16,7 @@ from .broken import (
     doubling,
     fencing,
     losing,
+    mangling,
     opening,
     ordering,
     recording,
@@ -24,7 +25,18 @@ from .broken import (
 )
 from .broken.suites import drivers_in
 
-MODULES = [losing, fencing, doubling, counting, ordering, waiting, recording, opening, schemas]
+MODULES = [
+    losing,
+    mangling,
+    fencing,
+    doubling,
+    counting,
+    ordering,
+    waiting,
+    recording,
+    opening,
+    schemas,
+]
 FILE = Path(__file__).with_name("broken") / "suites.py"
 
 

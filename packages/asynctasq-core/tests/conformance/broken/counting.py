@@ -181,3 +181,38 @@ class DeletesNothing(MemoryDriver):
     async def delete(self, refs: Sequence[TaskRef]) -> tuple[TaskRef, ...]:
         await super().delete([])
         return tuple(refs)
+
+
+class LeavesOutWhatItDoesNotKnow(MemoryDriver):
+    """A queue without messages is not in the answer."""
+
+    caught_by = "Stats"
+
+    async def stats(self, queues: Sequence[str] | None = None) -> tuple[QueueStats, ...]:
+        known = {stats.queue for stats in await super().stats()}
+        names = queues if queues is None else [queue for queue in queues if queue in known]
+        return await super().stats(names)
+
+
+class PurgesByPrefix(MemoryDriver):
+    """The name of a queue is a pattern to the backend."""
+
+    caught_by = "Purge"
+
+    async def purge(self, queue: str) -> Purged:
+        for stats in await self.stats():
+            if stats.queue.startswith(queue) and stats.queue != queue:
+                await super().purge(stats.queue)
+        return await super().purge(queue)
+
+
+class GrantsLessOfALongLease(MemoryDriver):
+    """Declares that any lease is granted, and grants at most an hour."""
+
+    caught_by = "Limits"
+
+    async def dequeue(
+        self, queues: Sequence[str], *, limit: int, wait: float
+    ) -> tuple[Delivery, ...]:
+        taken = await super().dequeue(queues, limit=limit, wait=wait)
+        return tuple(structs.replace(d, lease=min(d.lease, 3600.0)) for d in taken)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
+from typing import Any
 
-from asynctasq.driver import Context, Delivery, Enqueued, Message, Renewed
-from asynctasq.errors import DriverClosed, DriverUnavailable
+from msgspec import structs
+
+from asynctasq.driver import API, Context, Delivery, Enqueued, Message, Outcome, Renewed, Settled
+from asynctasq.errors import DriverClosed, DriverUnavailable, OutcomeUnknown
 from asynctasq.memory import MemoryDriver
 
 from ..remote import RemoteDriver  # noqa: TID252
@@ -95,3 +98,79 @@ class AcceptsAnyName(MemoryDriver):
         self._check_open()
         self._add(messages)
         return Enqueued(tuple(message.id for message in messages))
+
+
+class SettlesOneByOne(RemoteDriver):
+    """A round trip for each outcome."""
+
+    caught_by = "Settle"
+
+    async def settle(self, outcomes: Sequence[Outcome]) -> Settled:
+        answers = [await super(SettlesOneByOne, self).settle([outcome]) for outcome in outcomes]
+        return Settled(tuple(delivery for answer in answers for delivery in answer.lost))
+
+
+class ConfirmsWhatItOnlySent(RemoteDriver):
+    """Enqueue answers before the backend does."""
+
+    caught_by = "Cuts"
+
+    async def enqueue(self, messages: Sequence[Message]) -> Enqueued:
+        try:
+            return await super().enqueue(messages)
+        except (DriverUnavailable, OutcomeUnknown):
+            return Enqueued(tuple(message.id for message in messages))
+
+
+class StaysDown(RemoteDriver):
+    """After one lost connection it is down for good."""
+
+    caught_by = "Restarts"
+
+    async def dequeue(
+        self, queues: Sequence[str], *, limit: int, wait: float
+    ) -> tuple[Delivery, ...]:
+        if getattr(self, "_down", False):
+            await asyncio.sleep(wait)
+            return ()
+        try:
+            return await super().dequeue(queues, limit=limit, wait=wait)
+        except (DriverUnavailable, OutcomeUnknown):
+            self._down = True
+            raise
+
+
+class RaisesAtClose(RemoteDriver):
+    """Says goodbye to the backend, and fails if that is away."""
+
+    caught_by = "Cuts"
+
+    async def close(self) -> None:
+        if self._state == "open":
+            await self.stats([])
+        await super().close()
+
+
+class DeclaresMoreThanItsClass(MemoryDriver):
+    """An instance can what its class cannot."""
+
+    caught_by = "Lifecycle"
+    capabilities = structs.replace(MemoryDriver.capabilities, fifo=False)
+
+    def __init__(self, options: None, context: Context) -> None:
+        super().__init__(options, context)
+        self.capabilities = MemoryDriver.capabilities
+
+
+class HasHalfAProtocol(MemoryDriver):
+    """Tells results, and keeps none."""
+
+    caught_by = "Lifecycle"
+    store: Any = property()
+
+
+class NeedsAnApiOfTomorrow(MemoryDriver):
+    """Written for a contract that is not there yet."""
+
+    caught_by = "Lifecycle"
+    api = (API[0] + 1, 0)

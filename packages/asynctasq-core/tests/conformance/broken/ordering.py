@@ -86,3 +86,28 @@ class PutsTheNewCopySecond(MemoryDriver):
                 queue = queue_of(self, outcome.delivery.queue)
                 queue.remove(queue.tasks[outcome.delivery.id])
         return await super().settle(outcomes)
+
+
+class DeliversLate(MemoryDriver):
+    """Looks for what is due once a second, and declares that it is never late."""
+
+    caught_by = "Delays"
+
+    async def enqueue(self, messages: Sequence[Message]) -> Enqueued:
+        return await super().enqueue(
+            [structs.replace(m, delay=m.delay + 1.0) if m.delay else m for m in messages]
+        )
+
+
+class DelaysInOneLine(MemoryDriver):
+    """What is delayed waits in one line: a long delay before it holds a short one up."""
+
+    caught_by = "Delays"
+
+    async def enqueue(self, messages: Sequence[Message]) -> Enqueued:
+        longest = 0.0
+        line: list[Message] = []
+        for message in messages:
+            longest = max(longest, message.delay)
+            line.append(structs.replace(message, delay=longest) if message.delay else message)
+        return await super().enqueue(line)

@@ -11,6 +11,7 @@ from asynctasq.driver import (
     Ack,
     DeadLetter,
     Outcome,
+    Record,
     Settled,
     StoredTask,
     TaskPage,
@@ -131,3 +132,36 @@ class ForgetsTheFailure(MemoryDriver):
     async def get(self, ref: TaskRef) -> StoredTask | None:
         task = await super().get(ref)
         return None if task is None else structs.replace(task, failure=None)
+
+
+class TakesAnyCursor(MemoryDriver):
+    """What is no cursor begins from the start."""
+
+    caught_by = "Tasks"
+
+    async def list(
+        self, status: TaskState, queue: str | None, limit: int, cursor: str | None = None
+    ) -> TaskPage:
+        known = cursor if cursor and cursor.isdecimal() else None
+        return await super().list(status, queue, limit, known)
+
+
+class KeepsRecordsByIdAlone(MemoryDriver):
+    """A record is found under any queue."""
+
+    caught_by = "Results"
+
+    async def result(self, ref: TaskRef, wait: float) -> Record | None:
+        if (record := await super().result(ref, wait)) is None:
+            found = (r for known, r in self._store.records.items() if known.id == ref.id)
+            record = next(found, None)
+        return record
+
+
+class AddsRecordsOnce(MemoryDriver):
+    """A record that is there already stays as it is."""
+
+    caught_by = "Results"
+
+    async def store(self, records: Sequence[Record]) -> None:
+        await super().store([r for r in records if await self.result(r.ref, 0.0) is None])

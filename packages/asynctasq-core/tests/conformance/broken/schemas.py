@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
-from asynctasq.driver import Ack, Migration
+from asynctasq.driver import Ack, Enqueued, Message, Migration
 from asynctasq.memory import MemoryTransaction
 
 from ..migrating import STEPS, MigratingDriver  # noqa: TID252
@@ -56,3 +57,23 @@ class NeverSaysLost(MigratingDriver):
     async def settle_in(self, connection: MemoryTransaction, ack: Ack) -> bool:
         await super().settle_in(connection, ack)
         return True
+
+
+class MigratesEveryTime(MigratingDriver):
+    """Applies all steps, whatever was applied before."""
+
+    caught_by = "Migrations"
+
+    async def pending_migrations(self) -> tuple[Migration, ...]:
+        return STEPS
+
+
+class JoinsAnything(MigratingDriver):
+    """A connection of another kind is taken for one of its own, and nothing is stored."""
+
+    caught_by = "Transactions"
+
+    async def enqueue_in(self, connection: Any, messages: Sequence[Message]) -> Enqueued:
+        if isinstance(connection, MemoryTransaction):
+            return await super().enqueue_in(connection, messages)
+        return Enqueued(tuple(message.id for message in messages))

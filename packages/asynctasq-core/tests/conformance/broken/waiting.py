@@ -102,3 +102,15 @@ class NeverHearsOfResults(MemoryDriver):
             await asyncio.sleep(wait)
             record = await super().result(ref, 0.0)
         return record
+
+
+class PollsResultsTightly(MemoryDriver):
+    """Looks for a result as fast as it can."""
+
+    caught_by = "Results"
+
+    async def result(self, ref: TaskRef, wait: float) -> Record | None:
+        end = time.monotonic() + wait
+        while (record := await super().result(ref, 0.0)) is None and time.monotonic() < end:
+            await asyncio.sleep(0)
+        return record
