@@ -12,7 +12,7 @@ import pytest
 import asynctasq
 from asynctasq import task
 from asynctasq.errors import ConfigError, DriverUnavailable
-from asynctasq.memory import MemoryDriver
+from asynctasq.memory import MemoryDriver, MemoryTransaction
 
 
 @task
@@ -59,7 +59,8 @@ async def test_one_driver_serves_concurrent_first_use(lively, queue: str) -> Non
 async def test_a_cancelled_first_user_does_not_take_the_driver_from_others(
     lively, queue: str
 ) -> None:
-    first = asyncio.ensure_future(note(1).on_queue(queue).dispatch())
+    joining = note(1).on_queue(queue).dispatch(connection=MemoryTransaction())
+    first = asyncio.ensure_future(joining)
     while not lively:
         await asyncio.sleep(0)
     second = asyncio.ensure_future(note(2).on_queue(queue).dispatch())
@@ -164,7 +165,7 @@ print("ended")
 
 
 def test_a_program_that_forgets_to_close_gets_one_warning_and_nothing_else(program) -> None:
-    shown = program(FORGETFUL, "-X", "dev", "-W", "always", "program.py")
+    shown = program(FORGETFUL, "-W", "always", "program.py")
     assert (shown.stdout, shown.returncode) == ("ended\n", 0)
     (warning,) = [line for line in shown.stderr.splitlines() if not line.startswith("  ")]
     assert "ResourceWarning: asynctasq was not closed before its event loop ended" in warning
