@@ -25,6 +25,11 @@ def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
         finally:
             await close()
 
+    if _is_loop_running():
+        raise RuntimeError(
+            "asynctasq.run() cannot be called from a running event loop: await the program there, "
+            "then asynctasq.close()"
+        )
     with asyncio.Runner(debug=debug, loop_factory=_fastest_loop()) as runner:
         return runner.run(closing())
 
@@ -37,6 +42,14 @@ async def close() -> None:
     await _client.close_current()
     await asyncio.to_thread(_portal.close)
     await _client.close_events()
+
+
+def _is_loop_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:

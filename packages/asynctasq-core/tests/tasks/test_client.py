@@ -149,6 +149,14 @@ def test_run_closes_also_after_an_error(clean, lively, queue: str) -> None:
     assert [what for what, _ in lively] == ["open", "close"]
 
 
+@pytest.mark.asyncio
+async def test_run_is_for_programs_without_a_loop(memory) -> None:
+    main = note.call(1)
+    with pytest.raises(RuntimeError, match="running event loop"):
+        asynctasq.run(main)
+    main.close()
+
+
 FORGETFUL = """
 import asyncio
 from asynctasq import task

@@ -208,5 +208,7 @@ async def test_a_worker_that_cannot_begin_says_why(use, queue: str) -> None:
         await Worker([queue]).run()
     with pytest.raises(ConfigError, match="queue 'no queue'"):
         Worker(["no queue"])
+    with pytest.raises(ConfigError, match=r"queues='mail': expected a list .* \['mail'\]"):
+        Worker("mail")
     with pytest.raises(ConfigError, match="concurrency 0"):
         Worker(concurrency=0)

@@ -42,8 +42,8 @@ class Worker:
     def __init__(self, queues: Sequence[str] = (), *, concurrency: int = 10) -> None:
         self._settings = current()
         self._config = self._settings.config
+        _check(queues, concurrency)
         self._queues = tuple(queues) or (self._config.default_queue,)
-        _check(self._queues, concurrency)
         self._concurrency = concurrency
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._bus = event_bus(self._settings)
@@ -145,6 +145,8 @@ class _About(TypedDict):
 
 
 def _check(queues: Sequence[str], concurrency: int) -> None:
+    if isinstance(queues, str):  # a sequence of letters
+        raise ConfigError(f"queues={queues!r}: expected a list of names, such as [{queues!r}]")
     for queue in queues:
         if not QUEUE_NAME.fullmatch(queue):
             raise ConfigError(f"queue {queue!r}: expected {QUEUE_NAME.pattern}")
