@@ -187,6 +187,7 @@ def _test(
         session, room / f"{run.name}-{run.interpreter.name}", run.interpreter.path, *wanted
     )
     env = {**servers.told(PACKAGES), "ASYNCTASQ_TEST_WHEELS": str(room / "wheels")}
+    words = [*words, "-m", "not once"] if run.further else words
     steps.pytest(session, python, run.folder, *steps.PARALLEL, *words, env=env, accept=accept)
 
 

@@ -19,6 +19,8 @@ class Run:
     interpreter: Interpreter
     subject: Package | None
     """The package that is tested; None: all of them together, by `tests-integration/`."""
+    further: bool = False
+    """Whether another Python runs the same tests, those marked `once` among them."""
 
     @property
     def name(self) -> str:
@@ -73,7 +75,7 @@ def plan(
     if not found:
         return Plan([], [*untested, Untested("everything", "no Python was found to test on")])
     bare = [package for package in packages if package.server is None]
-    runs = [Run(interpreter, package) for interpreter in found[1:] for package in bare]
+    runs = [Run(other, package, further=True) for other in found[1:] for package in bare]
     for package in packages:
         problem = problems[package.server] if package.server else None
         if problem:

@@ -35,6 +35,7 @@ def test_the_oldest_runs_everything_and_the_others_what_needs_no_server(
         ("3.11", "asynctasq-red"),
         ("3.11", "tests-integration"),
     ]
+    assert [run.further for run in plan.runs] == [True, False, False, False]
     assert plan.untested == []
 
 

@@ -37,6 +37,7 @@ MODULES = [
     opening,
     schemas,
 ]
+pytestmark = [pytest.mark.once, pytest.mark.timeout(200)]
 FILE = Path(__file__).with_name("broken") / "suites.py"
 
 
@@ -54,7 +55,7 @@ def test_every_broken_driver_is_caught(module: ModuleType, tmp_path: Path) -> No
         env={**os.environ, "BROKEN_DRIVERS": module.__name__},
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=180,
         check=False,
     )
     assert ran.returncode == pytest.ExitCode.TESTS_FAILED, ran.stdout + ran.stderr

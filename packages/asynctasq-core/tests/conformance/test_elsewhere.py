@@ -17,6 +17,8 @@ import pytest
 from asynctasq.memory import MemoryDriver
 from asynctasq.testing import DriverSuite
 
+pytestmark = pytest.mark.once
+
 
 class TestTheirs(DriverSuite):
     driver_class = MemoryDriver

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from asynctasq.testing import DriverSuite
 
 from .backends import WithSchema
 from .migrating import MigratingDriver
+
+pytestmark = pytest.mark.once
 
 
 class TestMigrating(WithSchema, DriverSuite):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from asynctasq.testing import DriverSuite
 
 from .backends import ByConnection
 from .modest import ModestDriver
+
+pytestmark = pytest.mark.once
 
 
 class TestModest(ByConnection, DriverSuite):

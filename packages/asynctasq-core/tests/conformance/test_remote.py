@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from asynctasq.testing import DriverSuite
 
 from .backends import OnServer
 from .remote import RemoteDriver
+
+pytestmark = pytest.mark.once
 
 
 class TestRemote(OnServer, DriverSuite):
