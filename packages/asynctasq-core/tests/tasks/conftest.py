@@ -52,8 +52,14 @@ def stored(memory: MemoryDriver, queue: str) -> Callable[[], Awaitable[list[Stor
 
 
 @pytest.fixture
-def use(memory: MemoryDriver, site: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def use(memory: MemoryDriver, use_unclosed: Callable[..., None]) -> Callable[..., None]:
     """Install a driver class as a distribution would, and configure it."""
+    return use_unclosed
+
+
+@pytest.fixture
+def use_unclosed(site: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """`use`, for programs that close what they open."""
 
     def install(driver: type, *, name: str = "probe", options: type | None = None) -> None:
         module: Any = ModuleType(f"asynctasq_test_{name.replace('-', '_')}")

@@ -128,25 +128,31 @@ async def test_a_dispatch_that_a_later_init_overtakes_is_still_stored(
     assert {task.ref for task in await stored()} == {handle.ref for handle in handles}
 
 
-def test_two_runs_after_each_other_each_have_their_own(clean, lively, queue: str) -> None:
+def test_two_runs_after_each_other_each_have_their_own(use_unclosed, queue: str) -> None:
+    use_unclosed(Lively)
+    Lively.events.clear()
+
     async def main() -> weakref.ref[asyncio.AbstractEventLoop]:
         await note(1).on_queue(queue).dispatch()
         return weakref.ref(asyncio.get_running_loop())
 
     loops = [asynctasq.run(main()), asynctasq.run(main())]
-    assert [what for what, _ in lively] == ["open", "close"] * 2
+    assert [what for what, _ in Lively.events] == ["open", "close"] * 2
     gc.collect()
     assert [loop() for loop in loops] == [None, None]
 
 
-def test_run_closes_also_after_an_error(clean, lively, queue: str) -> None:
+def test_run_closes_also_after_an_error(use_unclosed, queue: str) -> None:
+    use_unclosed(Lively)
+    Lively.events.clear()
+
     async def main() -> None:
         await note(1).on_queue(queue).dispatch()
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         asynctasq.run(main())
-    assert [what for what, _ in lively] == ["open", "close"]
+    assert [what for what, _ in Lively.events] == ["open", "close"]
 
 
 @pytest.mark.asyncio

@@ -53,7 +53,7 @@ class Arguments:
         try:
             raw = encode(bound)
             arrived = self._decoder.decode(raw)
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        except Exception as error:
             raise self._refusal(bound) or ArgumentError(f"task {self.task!r}: {error}") from error
         for name, same in self._compared.items():
             if not same(getattr(bound, name), getattr(arrived, name)):
@@ -70,7 +70,7 @@ class Arguments:
             value = getattr(bound, name)
             try:
                 msgspec.msgpack.decode(encode(value), type=annotation, dec_hook=read_object)
-            except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            except Exception as error:
                 return ArgumentError(
                     f"task {self.task!r}, argument {name!r}: a value of type {_type_name(value)} "
                     f"cannot be sent as {_shown(annotation)}: {error}; send numbers, text, bytes, "

@@ -117,7 +117,7 @@ class Runner:
         if job.envelope.store_result:
             try:
                 stored = encode(value)
-            except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            except Exception as error:
                 stored = Failure("ResultError", f"its result could not be stored: {error}")
         return after_success(job.delivery, job.envelope, stored, self._config.result_ttl)
 
