@@ -42,7 +42,7 @@ class Rig:
         self.lease = lease
         self.patience = patience
         self.quiet = quiet
-        self.long_wait = 12 * patience
+        self.long_wait: float = 12 * patience
         """Seconds to wait in a call that must end long before."""
         self.latest: Driver | None = None
         """The driver that was made last."""
