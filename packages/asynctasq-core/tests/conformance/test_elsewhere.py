@@ -12,12 +12,12 @@ import pytest
 
 import asynctasq
 
+pytestmark = pytest.mark.once
+
 PROJECT = """
 import pytest
 from asynctasq.memory import MemoryDriver
 from asynctasq.testing import DriverSuite
-
-pytestmark = pytest.mark.once
 
 
 class TestTheirs(DriverSuite):
