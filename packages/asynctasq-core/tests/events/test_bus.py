@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +17,13 @@ from asynctasq.events import Event, EventBus, TaskEnqueued, TaskStarted
 
 def event(number: int = 0) -> Event:
     return TaskEnqueued(at=float(number), id=uuid4(), task="events.task", queue="q")
+
+
+@pytest.fixture
+def new_threads() -> Callable[[], set[threading.Thread]]:
+    """Threads of buses that live now and did not before this test."""
+    before = set(threading.enumerate())
+    return lambda: {t for t in set(threading.enumerate()) - before if t.name == "asynctasq-events"}
 
 
 @pytest.fixture
@@ -40,19 +47,21 @@ def test_events_arrive_in_order_on_a_thread_of_the_bus(buses, recorder, reached)
     assert all(recorder.batches)
 
 
-def test_closing_tells_what_waits_closes_the_emitters_once_and_ends_the_thread(recorder) -> None:
+def test_closing_tells_what_waits_closes_the_emitters_once_and_ends_the_thread(
+    recorder, new_threads
+) -> None:
     bus = EventBus([recorder])
     for number in range(100):
         bus.emit(event(number))
     bus.close_now()
     bus.close_now()
     assert (len(recorder.events), recorder.closed) == (100, 1)
-    assert "asynctasq-events" not in {thread.name for thread in threading.enumerate()}
+    assert not new_threads()
 
 
-def test_a_bus_that_told_nothing_has_no_thread(recorder) -> None:
+def test_a_bus_that_told_nothing_has_no_thread(recorder, new_threads) -> None:
     bus = EventBus([recorder])
-    assert "asynctasq-events" not in {thread.name for thread in threading.enumerate()}
+    assert not new_threads()
     bus.close_now()
 
 
@@ -189,7 +198,9 @@ def test_after_closing_events_are_only_counted(recorder) -> None:
 
 
 @pytest.mark.concurrent
-def test_emitting_while_it_closes_never_raises_and_tells_or_counts_each(recorder) -> None:
+def test_emitting_while_it_closes_never_raises_and_tells_or_counts_each(
+    recorder, new_threads
+) -> None:
     bus = EventBus([recorder])
     bus.emit(event())
     errors: list[BaseException] = []
@@ -209,4 +220,4 @@ def test_emitting_while_it_closes_never_raises_and_tells_or_counts_each(recorder
         thread.join()
     assert errors == []
     assert len(recorder.events) + bus.dropped == 6001
-    assert "asynctasq-events" not in {thread.name for thread in threading.enumerate()}
+    assert not new_threads()
