@@ -28,6 +28,8 @@ _WORDS: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),
 }
+_BITS: Final = 63
+"""Of a whole number: no option has a use for more, and text of any length must not be read."""
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,30}")
 _NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _HOLDS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
@@ -76,6 +78,8 @@ def _of_kind(kind: type, value: object) -> object:
         return INVALID
     if kind is float and isinstance(value, (int, float)):
         return _finite(value)
+    if kind is int and isinstance(value, int) and value.bit_length() > _BITS:
+        return INVALID
     return _exactly(kind, value)
 
 
