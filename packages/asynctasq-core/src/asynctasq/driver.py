@@ -291,8 +291,9 @@ class Driver(Protocol):
         """Store messages, of any queues; returns when the backend has confirmed them.
 
         All or none where the backend can; else ``failed`` says which are not stored. Raises
-        `InvalidMessage` and `Unsupported` before anything is sent; `DriverUnavailable`: none is
-        stored; `OutcomeUnknown`: each may be. *After a crash*: as after `OutcomeUnknown`.
+        `InvalidMessage` and `Unsupported` before anything is sent; `DriverUnavailable` and
+        `BackendRefused`: none is stored, so that core may send the good ones of a batch again, one
+        by one; `OutcomeUnknown`: each may be. *After a crash*: as after `OutcomeUnknown`.
         """
         ...
 
