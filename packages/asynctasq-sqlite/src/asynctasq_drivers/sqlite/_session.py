@@ -1,0 +1,182 @@
+"""One connection to the file: transactions, patience with locks, errors of the contract."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from threading import Event
+from time import monotonic, sleep
+from typing import Final, TypeAlias, TypeVar
+
+from asynctasq.errors import BackendRefused
+from asynctasq_drivers.sqlite._errors import is_locked, locked, translated
+
+T = TypeVar("T")
+FileId: TypeAlias = tuple[int, int]
+"""Device and inode: what stays the same when a file is renamed, and differs when it is replaced."""
+
+OLDEST: Final = (3, 35, 0)
+"""The first SQLite with RETURNING."""
+SHORTEST_PAUSE: Final = 0.0005
+LONGEST_PAUSE: Final = 0.01
+"""Seconds between two tries to get a lock."""
+WHEN_CLOSING: Final = 1.0
+"""Seconds for which a driver that is being closed still waits for one."""
+
+_SETTINGS: Final = (
+    # Waiting for locks is done here, so that close() can end it.
+    "PRAGMA busy_timeout = 0",
+    "PRAGMA journal_size_limit = 16777216",
+    "PRAGMA cache_size = -8192",
+)
+
+
+class Session:
+    """A connection of one thread. Every error that leaves it is one of the contract's."""
+
+    def __init__(self, path: Path, patience: float, stopping: Event) -> None:
+        self.path = path
+        self.on_lock: Callable[[float], None] = lambda waited: None
+        """Told how many seconds a lock has been waited for; raises to end that."""
+        self._patience = patience
+        self._stopping = stopping
+
+    def open(self, synchronous: str, *, create: bool) -> None:
+        """Connect and switch to write-ahead logging. Raises the contract's errors."""
+        if sqlite3.sqlite_version_info < OLDEST:
+            raise BackendRefused(
+                f"this Python has SQLite {sqlite3.sqlite_version}; 3.35 or newer is needed"
+            )
+        _check_place(self.path, create)
+        with self.translating():
+            self.connection = sqlite3.connect(
+                self.path if create else f"{self.path.as_uri()}?mode=rw",
+                timeout=0,
+                isolation_level=None,
+                uri=not create,
+            )
+        try:
+            self._configure(synchronous)
+        except BaseException:
+            self.connection.close()
+            raise
+
+    def _configure(self, synchronous: str) -> None:
+        with self.translating():
+            # Each may meet a lock, as each reads the schema first.
+            for setting in (*_SETTINGS, f"PRAGMA synchronous = {synchronous}"):
+                self.patiently(partial(self.connection.execute, setting))
+            (mode,) = self.patiently(
+                lambda: self.connection.execute("PRAGMA journal_mode = wal").fetchone()
+            )
+        if mode != "wal":
+            raise BackendRefused(
+                f"sqlite file {self.path}: write-ahead logging is not possible there (journal_mode "
+                f"is {mode}); it needs an ordinary file on a local file system"
+            )
+        if not os.access(self.path, os.W_OK):
+            raise BackendRefused(
+                f"sqlite file {self.path}: it is read-only; give this user write permission"
+            )
+        self.file: FileId = _found(self.path)
+
+    def close(self) -> None:
+        """Disconnect; what was not committed is rolled back."""
+        self.connection.close()
+
+    def check_file(self) -> None:
+        """Refuse to go on with a file that nobody else can see any more."""
+        if _found(self.path) != self.file:
+            raise BackendRefused(
+                f"sqlite file {self.path}: it was removed or replaced while this driver had it "
+                "open. What is written now would be lost: put it back and start anew"
+            )
+
+    def data_version(self) -> int:
+        """A number that changes when another connection has committed."""
+        with self.translating():
+            version: int = self.patiently(
+                lambda: self.connection.execute("PRAGMA data_version").fetchone()[0]
+            )
+        return version
+
+    def begin(self) -> None:
+        """Get the write lock: nobody else writes until the transaction ends.
+
+        Raises `DriverUnavailable` when it could not be had in time.
+        """
+        self.check_file()
+        with self.translating():
+            self.patiently(lambda: self.connection.execute("BEGIN IMMEDIATE"))
+
+    def commit(self) -> None:
+        """Make it last. Raises SQLite's own errors: what they mean depends on what was sent."""
+        self.connection.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Forget the transaction, if SQLite has not done so itself."""
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+
+    def read(self, work: Callable[[sqlite3.Cursor], T]) -> T:
+        """Do reading work: all of it sees one and the same state."""
+        with self.translating():
+            return self.patiently(lambda: self._read(work))
+
+    def _read(self, work: Callable[[sqlite3.Cursor], T]) -> T:
+        self.connection.execute("BEGIN")
+        try:
+            with closing(self.connection.cursor()) as cursor:
+                return work(cursor)
+        finally:
+            self.rollback()
+
+    def patiently(self, step: Callable[[], T]) -> T:
+        """Do something, again and again while a lock is in its way, for as long as allowed."""
+        start, pause, patience = monotonic(), SHORTEST_PAUSE, self._patience
+        while True:
+            try:
+                return step()
+            except sqlite3.Error as error:
+                if not is_locked(error):
+                    raise
+                waited = monotonic() - start
+                if waited >= patience:
+                    raise locked(str(self.path), patience) from error
+            self.on_lock(waited)
+            if patience > WHEN_CLOSING and self._stopping.is_set():
+                patience = min(patience, waited + WHEN_CLOSING)
+            sleep(pause)
+            pause = min(1.5 * pause, LONGEST_PAUSE)
+
+    @contextmanager
+    def translating(self) -> Generator[None]:
+        """Let only errors of the contract out."""
+        try:
+            yield
+        except (sqlite3.Error, OverflowError) as error:
+            raise translated(error, str(self.path)) from error
+
+
+def _check_place(path: Path, create: bool) -> None:
+    if path.is_dir():
+        raise BackendRefused(f"sqlite file {path}: that is a folder; sqlite_path names a file")
+    if not path.parent.is_dir():
+        raise BackendRefused(f"sqlite file {path}: there is no folder {path.parent}; make it first")
+    if not create and not path.exists():
+        raise BackendRefused(
+            f"sqlite file {path}: there is none, and sqlite_auto_migrate is off: run "
+            f"`asynctasq migrate --driver sqlite --sqlite-path {path}` first"
+        )
+
+
+def _found(path: Path) -> FileId:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return 0, 0
+    return found.st_dev, found.st_ino

@@ -1,0 +1,3 @@
+SELECT state, value, keep_for
+FROM asynctasq_record
+WHERE id = :id AND queue = :queue AND (expires IS NULL OR expires > :now)
