@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from importlib import import_module
-from importlib.util import find_spec
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from asynctasq._loop import fastest_loop
 from asynctasq.tasks import _client, _portal
 
 T = TypeVar("T")
@@ -30,7 +29,7 @@ def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
             "asynctasq.run() cannot be called from a running event loop: await the program there, "
             "then asynctasq.close()"
         )
-    with asyncio.Runner(debug=debug, loop_factory=_fastest_loop()) as runner:
+    with asyncio.Runner(debug=debug, loop_factory=fastest_loop()) as runner:
         return runner.run(closing())
 
 
@@ -50,10 +49,3 @@ def _is_loop_running() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if find_spec("uvloop") is None:
-        return None
-    loop: Callable[[], asyncio.AbstractEventLoop] = import_module("uvloop").new_event_loop
-    return loop

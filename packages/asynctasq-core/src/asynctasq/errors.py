@@ -19,6 +19,7 @@
     ├── ArgumentError               arguments that cannot be sent and read back
     ├── PayloadError                a stored task this process cannot read
     ├── WorkerLost                  a run ended with its worker, or was stopped from outside
+    ├── WorkerFailed                a worker cannot go on and has to be replaced
     ├── PartlyEnqueued              a batch of which not all is stored
     ├── TaskFailed                  ``result()`` of a task that is dead
     ├── ResultTimeout               ``result()`` waited as long as it was told to
@@ -112,6 +113,17 @@ class PayloadError(AsyncTasQError):
 
 class WorkerLost(AsyncTasQError):
     """Runs of a task ended with their worker; given to ``failed()`` when that was too often."""
+
+
+class WorkerFailed(AsyncTasQError):
+    """A worker cannot go on: a task does not stop, or nothing moves. Its process is to be replaced.
+
+    What it held comes back when its leases end. ``code`` is the exit code that tells why.
+    """
+
+    def __init__(self, reason: str, code: int) -> None:
+        self.code: int = code
+        super().__init__(reason)
 
 
 class PartlyEnqueued(AsyncTasQError):

@@ -13,7 +13,14 @@ from asynctasq.errors import TaskDefinitionError
 from asynctasq.tasks._arguments import Parameter, resolve
 from asynctasq.tasks._call import Call, Chain
 from asynctasq.tasks._config import TaskConfig, check_config
-from asynctasq.tasks._definition import TASKS, Definition, name_of, origin_of, return_annotation
+from asynctasq.tasks._definition import (
+    TASKS,
+    Definition,
+    module_of,
+    name_of,
+    origin_of,
+    return_annotation,
+)
 
 R = TypeVar("R")
 _CHAIN = frozenset(name for name in dir(Chain) if not name.startswith("__"))
@@ -113,6 +120,7 @@ def _define(cls: type[ClassTask[Any]], task: str) -> Definition[Any]:
     return Definition(
         name=task,
         origin=origin_of(cls, _line_of(cls)),
+        module=module_of(cls),
         code=getattr(cls.execute, "__code__", None),
         config=cls.config,
         is_async=_is_async(cls),

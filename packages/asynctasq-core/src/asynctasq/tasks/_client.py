@@ -11,6 +11,7 @@ import os
 import threading
 import warnings
 from collections.abc import AsyncGenerator
+from contextvars import ContextVar
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -22,14 +23,15 @@ from asynctasq.tasks._config import TaskConfig
 from asynctasq.tasks._definition import Definition
 from asynctasq.tasks._outbox import Outbox
 from asynctasq.tasks._policy import Policy, decide
+from asynctasq.tasks._remote import RemoteClient
 
 
 class Client:
     """Drivers by name, opened once each however many ask at the same time."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, events: EventBus | None = None) -> None:
         self.settings = settings
-        self.events = event_bus(settings)
+        self.events = events or event_bus(settings)
         self._opening: dict[str, asyncio.Task[Driver]] = {}
         self._outboxes: dict[str, Outbox] = {}
         self._policies: dict[Definition[Any], Policy] = {}
@@ -133,26 +135,53 @@ async def _close_with_loop(client: Client) -> AsyncGenerator[None]:
 
 _buses: dict[Settings, EventBus] = {}
 """The bus of the settings in force: one for all loops, as an emitter is used from one only."""
+_held: list[EventBus] = []
+"""Those that workers tell their events to, once for each: they are retired when the last ends."""
 _buses_lock = threading.Lock()
 
 
 def event_bus(settings: Settings) -> EventBus:
     """Where events are told under these settings; that of earlier settings is retired."""
     with _buses_lock:
-        for outdated in [known for known in _buses if known is not settings]:
-            _buses.pop(outdated).retire()
-        if settings not in _buses:
-            _buses[settings] = EventBus(settings.emitters)
-        return _buses[settings]
+        return _bus(settings)
+
+
+def hold_bus(settings: Settings) -> EventBus:
+    """`event_bus`, kept open until `release_bus`, whatever is closed or configured meanwhile."""
+    in_force = settings is current()
+    with _buses_lock:
+        bus = _bus(settings) if in_force else EventBus(settings.emitters)
+        _held.append(bus)
+        return bus
+
+
+def release_bus(bus: EventBus) -> None:
+    """Retire a bus that was held, unless its settings still hold or somebody else holds it."""
+    with _buses_lock:
+        if bus in _held:
+            _held.remove(bus)
+        if bus not in _held and bus not in _buses.values():
+            bus.retire()
+
+
+def _bus(settings: Settings) -> EventBus:
+    for outdated in [known for known in _buses if known is not settings]:
+        bus = _buses.pop(outdated)
+        if bus not in _held:
+            bus.retire()
+    if settings not in _buses:
+        _buses[settings] = EventBus(settings.emitters)
+    return _buses[settings]
 
 
 def _forget_buses() -> None:
     """In a forked child: its events go to a bus of its own, made at the first of them."""
     global _buses_lock
     _buses_lock = threading.Lock()
-    for bus in _buses.values():
+    for bus in (*_buses.values(), *_held):
         bus.abandon()
     _buses.clear()
+    _held.clear()
 
 
 os.register_at_fork(after_in_child=_forget_buses)
@@ -161,7 +190,7 @@ os.register_at_fork(after_in_child=_forget_buses)
 async def close_events() -> None:
     """Tell what waits to be told, and close the emitters."""
     with _buses_lock:
-        buses = tuple(_buses.values())
+        buses = [bus for bus in _buses.values() if bus not in _held]
         _buses.clear()
     for bus in buses:
         await bus.close()
@@ -170,7 +199,23 @@ async def close_events() -> None:
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Client] = WeakKeyDictionary()
 
 
-async def current_client() -> Client:
+_through: ContextVar[RemoteClient | None] = ContextVar("asynctasq_through", default=None)
+
+
+def dispatch_through(client: Client, loop: asyncio.AbstractEventLoop) -> None:
+    """Let all that is dispatched in this context go through a client of another loop."""
+    _through.set(RemoteClient(client, loop))
+
+
+async def current_client() -> Client | RemoteClient:
+    """In a worker's tasks, the client of its I/O loop; else that of the running loop."""
+    remote = _through.get()
+    if remote is not None and remote.settings is current() and not remote.closed:
+        return remote
+    return await local_client()
+
+
+async def local_client() -> Client:
     """The client of the running loop, made anew if `init()` was called since."""
     loop = asyncio.get_running_loop()
     settings = current()

@@ -44,6 +44,8 @@ class Definition(Generic[R]):
 
     name: str
     origin: Origin
+    module: str
+    """Where another process imports it from."""
     code: CodeType | None
     """What its function was made of; two functions of one code differ in what they enclose."""
     config: TaskConfig
@@ -108,6 +110,11 @@ def origin_of(owner: Any, line: int) -> Origin:
     except (TypeError, OSError):  # a class of an interactive __main__ has no file
         file = "<interactive>"
     return Origin(owner.__qualname__, file, line)
+
+
+def module_of(owner: Any) -> str:
+    """The module that defines it, under the name that others import it by."""
+    return qualified_name(owner.__module__, "").removesuffix(".")
 
 
 def name_of(owner: Any, name: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from uuid import UUID
 
 from asynctasq.codec import VERSION, Envelope, encode_envelope
@@ -12,17 +12,19 @@ from asynctasq.driver import JoinsTransaction, Message, check_messages
 from asynctasq.errors import AsyncTasQError, OutcomeUnknown, PartlyEnqueued, Unsupported
 from asynctasq.events import TaskEnqueued
 from asynctasq.plugins import driver_class
-from asynctasq.tasks._client import Client, current_client
+from asynctasq.tasks._client import Client, current_client, local_client
 from asynctasq.tasks._current import current_correlation_id
 from asynctasq.tasks._handle import TaskHandle
 from asynctasq.tasks._outbox import BATCH
 from asynctasq.tasks._policy import Policy
 from asynctasq.tasks._portal import run_sync
+from asynctasq.tasks._remote import RemoteClient
 
 if TYPE_CHECKING:
     from asynctasq.tasks._call import Call, Chain
 
 R = TypeVar("R")
+AnyClient: TypeAlias = Client | RemoteClient
 
 
 class Parcel:
@@ -30,7 +32,7 @@ class Parcel:
 
     __slots__ = ("call", "correlation_id", "message", "policy")
 
-    def __init__(self, call: Call[Any], client: Client) -> None:
+    def __init__(self, call: Call[Any], client: AnyClient) -> None:
         call.definition.check_latest()
         self.call = call
         self.policy: Policy = client.policy(call.definition, call.config)
@@ -63,7 +65,7 @@ async def dispatch(call: Call[R], connection: Any) -> TaskHandle[R]:
         await client.outbox(parcel.policy.driver).put(parcel.message)
         _tell_enqueued(client, (parcel,))
     else:
-        await _enqueue_in(client, parcel.policy.driver, connection, [parcel])
+        await _enqueue_in(parcel.policy.driver, connection, [parcel])
     return parcel.handle()
 
 
@@ -93,13 +95,13 @@ async def dispatch_many(
         check_messages([p.message for p in group], driver_class(driver).capabilities)
     if connection is not None:
         for driver, group in groups.items():
-            await _enqueue_in(client, driver, connection, group)
+            await _enqueue_in(driver, connection, group)
     else:
         await _send_all(client, groups)
     return [parcel.handle() for parcel in parcels]
 
 
-async def _send_all(client: Client, groups: Mapping[str, Sequence[Parcel]]) -> None:
+async def _send_all(client: AnyClient, groups: Mapping[str, Sequence[Parcel]]) -> None:
     tally = _Tally()
     for driver, group in groups.items():
         for start in range(0, len(group), BATCH):
@@ -117,7 +119,7 @@ class _Tally:
         self.unknown: list[UUID] = []
         self.error: Exception | None = None
 
-    async def count(self, client: Client, driver: str, batch: Sequence[Parcel]) -> None:
+    async def count(self, client: AnyClient, driver: str, batch: Sequence[Parcel]) -> None:
         """Send one batch."""
         messages = [parcel.message for parcel in batch]
         ids = [message.id for message in messages]
@@ -147,11 +149,9 @@ class _Tally:
         raise self.error
 
 
-async def _enqueue_in(
-    client: Client, name: str, connection: Any, parcels: Sequence[Parcel]
-) -> None:
-    """Put messages into the caller's transaction."""
-    driver = await client.driver(name)
+async def _enqueue_in(name: str, connection: Any, parcels: Sequence[Parcel]) -> None:
+    """Put messages into the caller's transaction: on the loop that its connection belongs to."""
+    driver = await (await local_client()).driver(name)
     if not isinstance(driver, JoinsTransaction):
         raise Unsupported(
             f"the {name} driver cannot be part of a transaction: dispatch without connection="
@@ -185,7 +185,7 @@ def _body(call: Call[Any], policy: Policy, correlation_id: str | None) -> bytes:
     )
 
 
-def _tell_enqueued(client: Client, parcels: Iterable[Parcel]) -> None:
+def _tell_enqueued(client: AnyClient, parcels: Iterable[Parcel]) -> None:
     if not client.events.wants(TaskEnqueued):
         return
     now = time.time()

@@ -14,7 +14,14 @@ from asynctasq.errors import TaskDefinitionError
 from asynctasq.tasks._arguments import Parameter, resolve
 from asynctasq.tasks._call import Call
 from asynctasq.tasks._config import TaskConfig, check_config
-from asynctasq.tasks._definition import TASKS, Definition, name_of, origin_of, return_annotation
+from asynctasq.tasks._definition import (
+    TASKS,
+    Definition,
+    module_of,
+    name_of,
+    origin_of,
+    return_annotation,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,6 +42,7 @@ class FunctionTask(Generic[P, R]):
         self.definition: Definition[R] = Definition(
             name=self.name,
             origin=origin_of(function, function.__code__.co_firstlineno),
+            module=module_of(function),
             code=function.__code__,
             config=self.config,
             is_async=inspect.iscoroutinefunction(function),

@@ -1,38 +1,42 @@
-"""One delivery in this worker: from its bytes to what became of it."""
+"""One delivery in this worker: what is known of it, and what became of it."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from inspect import isawaitable
 from typing import Any
 
 import msgspec
 
 from asynctasq.codec import Envelope, decode_envelope
 from asynctasq.driver import Delivery, Failure, Outcome
-from asynctasq.errors import PayloadError
-from asynctasq.tasks import TASKS, CurrentTask, Runnable, enter_task
-from asynctasq.worker._leases import renew_time
-from asynctasq.worker._threads import in_daemon_thread
+from asynctasq.errors import AsyncTasQError
+from asynctasq.tasks import TASKS, Definition, Runnable
 
-logger = logging.getLogger("asynctasq.worker")
+RENEW_AFTER = 1 / 3
+"""A lease is renewed after this part of it: two more tries before it ends."""
 
 
 class Job:
-    """A delivery that is held, waits for a slot, or runs."""
+    """A delivery that is held, waits for a slot, or runs.
+
+    The I/O loop owns it, but for what the loop that runs tasks notes: ``work``, ``running``,
+    ``started``, ``timed_out``, ``stopping`` and ``error``.
+    """
 
     __slots__ = (
         "correlation_id",
+        "definition",
         "delivery",
         "envelope",
         "error",
-        "in_thread",
+        "lease_ends",
         "name",
         "outcome",
+        "ran",
         "renew_at",
         "running",
+        "since",
         "started",
         "stopping",
         "timed_out",
@@ -40,91 +44,91 @@ class Job:
     )
 
     envelope: Envelope
-    """This and ``work`` are there once it was loaded."""
+    """This and ``definition`` are there once it was read, ``work`` once it was loaded."""
+    definition: Definition[Any]
     work: Runnable
 
-    def __init__(self, delivery: Delivery) -> None:
-        self.delivery = delivery
-        self.renew_at = renew_time(delivery, time.monotonic())
+    def __init__(self, delivery: Delivery, now: float) -> None:
         self.name = "unknown"
         self.correlation_id: str | None = None
-        self.in_thread = False
         self.running: asyncio.Task[None] | None = None
         self.started = 0.0
+        """By the monotonic clock; 0 before it runs."""
+        self.ran = 0.0
+        """Seconds that its attempt took."""
         self.timed_out = False
         self.stopping = False
         self.error: BaseException | None = None
         self.outcome: Outcome | None = None
+        self.delivery = delivery
+        self.since = now
+        self.leased(now)
 
-    def load(self) -> None:
-        """Decode it; raises `PayloadError` for what this process cannot read or does not know."""
+    def leased(self, now: float) -> None:
+        """Its lease runs from now on."""
+        lease = self.delivery.lease
+        self.renew_at = now + lease * RENEW_AFTER
+        self.lease_ends = now + lease
+
+    def read(self) -> None:
+        """Decode the envelope and find the task; raises `PayloadError`. Runs no code of users."""
         self.envelope = envelope = decode_envelope(self.delivery.body)
         self.name, self.correlation_id = envelope.task, envelope.correlation_id
-        definition = TASKS.get(envelope.task)
-        if definition.in_process:
-            raise PayloadError(
-                f"task {envelope.task!r} runs in a child process: not in this worker"
-            )
-        self.in_thread = not definition.is_async
-        self.work = definition.load(envelope.args)
+        self.definition = TASKS.get(envelope.task)
 
-    def adopt(self, delivery: Delivery) -> Outcome | None:
+    def load(self) -> None:
+        """Make the task with its arguments; raises `AsyncTasQError`. Code of users may run."""
+        self.work = self.definition.load(self.envelope.args)
+
+    def is_readable(self) -> bool:
+        """Whether the task can be made, so that its ``failed()`` can be called."""
+        try:
+            self.read()
+            self.load()
+        except AsyncTasQError:
+            return False
+        return True
+
+    def adopt(self, delivery: Delivery, now: float) -> Outcome | None:
         """The same message was handed out again while it is here: it is settled on that receipt.
 
         Returns the outcome to settle if it has one already.
         """
         self.delivery = delivery
-        self.renew_at = renew_time(delivery, time.monotonic())
+        self.leased(now)
         if self.outcome is not None:
-            self.outcome = msgspec.structs.replace(self.outcome, delivery=delivery)
+            self.outcome = self.on_receipt(self.outcome)
         return self.outcome
 
-    def enter(self) -> None:
-        """Let `asynctasq.current()` name this task, in this context."""
-        at = self.delivery
-        enter_task(CurrentTask(at.id, self.name, at.queue, at.attempt, self.correlation_id))
+    def on_receipt(self, outcome: Outcome) -> Outcome:
+        """The outcome with the receipt that holds by now."""
+        if outcome.delivery is self.delivery:
+            return outcome
+        return msgspec.structs.replace(outcome, delivery=self.delivery)
 
-    async def execute(self) -> Any:
-        """Run the attempt, within its time-out; raises what it raises."""
-        self.enter()
-        envelope = self.envelope
-        if self.in_thread:
-            # A thread cannot be stopped: its slot stays taken and its lease is renewed.
-            answer = await in_daemon_thread(self.work.execute)
-            # Of a plain function around a coroutine function: what it gave has not run yet.
-            return await answer if isawaitable(answer) else answer
-        if envelope.timeout is None:
-            return await self.work.execute()
-        timer = asyncio.get_running_loop().call_later(envelope.timeout, self.time_out)
-        try:
-            return await self.work.execute()
-        finally:
-            timer.cancel()
+    @property
+    def is_thread(self) -> bool:
+        """A plain function in a thread of this process, which nothing can stop."""
+        return not (self.definition.is_async or self.definition.in_process)
 
-    def time_out(self) -> None:
-        """Its time is over: cancel it."""
-        self.timed_out = True
-        self._cancel()
+    def late_by(self, now: float) -> float:
+        """Seconds since its time-out; negative before it, and where nothing has to be done.
 
-    def stop(self) -> None:
-        """The worker shuts down: cancel it, to be given back. What runs in a thread goes on."""
-        if not self.in_thread:
-            self.stopping = True
-            self._cancel()
+        A child process is killed by its pool.
+        """
+        timeout = self.envelope.timeout
+        if timeout is None or not self.started or self.definition.in_process:
+            return float("-inf")
+        return now - self.started - timeout
 
-    def _cancel(self) -> None:
+    def cancel(self) -> None:
+        """Stop it, where that can be done. On the loop that it runs on."""
         if self.running is not None:
             self.running.cancel()
 
-    def wants_retry(self, error: BaseException) -> bool:
-        """Ask the task. What it raises itself is logged, and means yes: nothing is lost by that."""
-        if not isinstance(error, Exception):
-            return True
-        try:
-            return bool(self.work.should_retry(error))
-        except Exception:
-            logger.exception("should_retry() of task %s %s failed", self.name, self.delivery.id)
-            return True
+    def seconds(self) -> float:
+        """For how long it has run."""
+        return time.monotonic() - self.started if self.started else 0.0
 
     def __str__(self) -> str:
         return f"{self.name} {self.delivery.id} (queue {self.delivery.queue})"
@@ -133,10 +137,11 @@ class Job:
 def failure_of(error: BaseException) -> Failure:
     """A failure whose traceback begins in the user's code, not in this library's."""
     frame = error.__traceback__
-    while frame is not None and _is_ours(frame.tb_frame.f_globals.get("__name__", "")):
+    while frame is not None and is_ours(frame.tb_frame.f_globals.get("__name__", "")):
         frame = frame.tb_next
     return Failure.of(error.with_traceback(frame or error.__traceback__))
 
 
-def _is_ours(module: str) -> bool:
-    return module.startswith(("asynctasq.worker.", "asynctasq.tasks."))
+def is_ours(module: str) -> bool:
+    """Whether a module is part of what runs tasks, and so no news to their authors."""
+    return module.startswith(("asynctasq.worker.", "asynctasq.tasks.", "asynctasq.processes"))

@@ -13,8 +13,6 @@ from asynctasq.driver import Delivery, Driver
 from asynctasq.errors import DriverError
 
 logger = logging.getLogger("asynctasq.worker")
-_SHARE = 3.0
-"""A lease is renewed after this part of it: two more tries before it ends."""
 _RETRIES = 20.0
 """After this part of a lease, a renewal that failed is tried again."""
 _IDLE = 60.0
@@ -26,6 +24,10 @@ class Held(Protocol):
 
     delivery: Delivery
     renew_at: float
+
+    def leased(self, now: float) -> None:
+        """Its lease was granted, at that time of the monotonic clock."""
+        ...
 
 
 class Leases:
@@ -43,10 +45,10 @@ class Leases:
         self._looks_at = 0.0
         self._sooner = asyncio.Event()
 
-    def notice(self, deliveries: Iterable[Delivery]) -> None:
+    def notice(self, deliveries: Iterable[Delivery], now: float) -> None:
         """These are held from now on."""
-        now = time.monotonic()
-        if any(renew_time(delivery, now) < self._looks_at for delivery in deliveries):
+        # A lease is renewed after a third of it: the shortest decides when to look next.
+        if deliveries and now + min(d.lease for d in deliveries) / 3 < self._looks_at:
             self._sooner.set()
 
     async def run(self) -> None:
@@ -72,13 +74,8 @@ class Leases:
                     held.renew_at = now + held.delivery.lease / _RETRIES
             else:
                 for held in due:
-                    held.renew_at = renew_time(held.delivery, now)
+                    held.leased(now)
                 for delivery in renewed.lost:
                     self._on_lost(delivery)
         soonest = min((held.renew_at for held in self._held()), default=now + _IDLE)
         return min(max(soonest - time.monotonic(), _LEAST), _IDLE)
-
-
-def renew_time(delivery: Delivery, now: float) -> float:
-    """When a lease that began now should be renewed."""
-    return now + delivery.lease / _SHARE

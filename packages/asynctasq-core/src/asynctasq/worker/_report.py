@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-import logging
 import time
+from contextlib import suppress
 from typing import TypedDict
 from uuid import UUID
 
 from asynctasq.driver import Ack, DeadLetter, Outcome, Release, Retry
-from asynctasq.errors import AsyncTasQError, WorkerLost
+from asynctasq.errors import PayloadError
 from asynctasq.events import (
     EventBus,
     TaskCancelled,
@@ -20,8 +18,7 @@ from asynctasq.events import (
     TaskStarted,
 )
 from asynctasq.worker._job import Job
-
-logger = logging.getLogger("asynctasq.worker")
+from asynctasq.worker._mailbox import Mailbox
 
 
 class _Fields(TypedDict):
@@ -37,51 +34,55 @@ class _Fields(TypedDict):
 class Reporter:
     """Counts and tells. Nothing here can fail a task."""
 
-    def __init__(self, bus: EventBus, worker: str) -> None:
+    bus: EventBus
+    """Where it tells; given before anything happens."""
+
+    def __init__(self, worker: str) -> None:
         self.completed = 0
         self.failed = 0
         """Failed attempts."""
-        self._bus = bus
+        self.dead: Mailbox[Job] | None = None
+        """Where jobs go whose ``failed`` is to be called."""
         self._worker = worker
-        self._hooks: set[asyncio.Task[None]] = set()
 
     def started(self, job: Job) -> None:
         """An attempt begins."""
-        job.started = time.perf_counter()
-        if self._bus.wants(TaskStarted):
-            self._bus.emit(TaskStarted(deliveries=job.delivery.deliveries, **self._fields(job)))
+        job.started = time.monotonic()
+        if self.bus.wants(TaskStarted):
+            self.bus.emit(TaskStarted(deliveries=job.delivery.deliveries, **self._fields(job)))
 
     def settled(self, job: Job, outcome: Outcome) -> None:
         """The backend holds what became of it."""
-        seconds = time.perf_counter() - job.started if job.started else 0.0
         match outcome:
             case Ack():
                 self.completed += 1
-                if self._bus.wants(TaskCompleted):
-                    self._bus.emit(TaskCompleted(seconds=seconds, **self._fields(job)))
+                if self.bus.wants(TaskCompleted):
+                    self.bus.emit(TaskCompleted(seconds=job.ran, **self._fields(job)))
             case Retry(delay=delay):
-                self._failed(job, outcome, seconds)
-                self._bus.emit(TaskReenqueued(delay=delay, **self._fields(job)))
+                self._failed(job, outcome)
+                self.bus.emit(TaskReenqueued(delay=delay, **self._fields(job)))
             case DeadLetter():
-                readable = job.started > 0 or _load(job)
-                self._failed(job, outcome, seconds)
-                if readable:
-                    self._call_hook(job)
+                if not job.started:  # nothing of it was decoded before it was settled
+                    with suppress(PayloadError):
+                        job.read()
+                self._failed(job, outcome)
+                if self.dead is not None:
+                    self.dead.put(job)
             case Release(delay=delay):
                 if job.stopping:
-                    self._bus.emit(TaskCancelled(reason="shutdown", **self._fields(job)))
-                self._bus.emit(TaskReenqueued(delay=delay, **self._fields(job)))
+                    self.bus.emit(TaskCancelled(reason="shutdown", **self._fields(job)))
+                self.bus.emit(TaskReenqueued(delay=delay, **self._fields(job)))
 
-    def _failed(self, job: Job, outcome: Retry | DeadLetter, seconds: float) -> None:
+    def _failed(self, job: Job, outcome: Retry | DeadLetter) -> None:
         self.failed += 1
         if job.timed_out:
-            self._bus.emit(TaskCancelled(reason="timeout", **self._fields(job)))
-        self._bus.emit(
+            self.bus.emit(TaskCancelled(reason="timeout", **self._fields(job)))
+        self.bus.emit(
             TaskFailed(
                 final=isinstance(outcome, DeadLetter),
                 error_type=outcome.failure.type,
                 error=outcome.failure.text,
-                seconds=seconds,
+                seconds=job.ran,
                 **self._fields(job),
             )
         )
@@ -96,34 +97,3 @@ class Reporter:
             correlation_id=job.correlation_id,
             worker=self._worker,
         )
-
-    def _call_hook(self, job: Job) -> None:
-        """Tell the task itself that it is dead."""
-        hook = asyncio.ensure_future(_call_failed(job))
-        self._hooks.add(hook)
-        hook.add_done_callback(self._hooks.discard)
-
-    async def hooks_done(self, seconds: float) -> None:
-        """Wait for the hooks that run, for so long at most."""
-        if self._hooks:
-            await asyncio.wait(self._hooks, timeout=seconds)
-
-
-def _load(job: Job) -> bool:
-    """Read a task that died unread; False where that cannot be."""
-    try:
-        job.load()
-    except AsyncTasQError:
-        return False
-    return True
-
-
-async def _call_failed(job: Job) -> None:
-    job.enter()
-    error = job.error if isinstance(job.error, Exception) else WorkerLost(str(job.error or ""))
-    try:
-        answer = job.work.failed(error)
-        if inspect.isawaitable(answer):
-            await answer
-    except Exception:
-        logger.exception("failed() of task %s %s failed", job.name, job.delivery.id)

@@ -1,124 +1,110 @@
-"""The slots of a worker: which job runs, which waits, and what became of each."""
+"""Running jobs on the loop where users' code lives, and in threads beside it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from contextvars import copy_context
-from typing import TypeAlias
+from inspect import isawaitable
+from typing import Any
 
 from asynctasq.codec import encode
 from asynctasq.config import Config
-from asynctasq.driver import Delivery, Failure, Outcome, Release
-from asynctasq.errors import AsyncTasQError
-from asynctasq.worker._decide import after_error, after_success, after_unreadable, before_run
+from asynctasq.driver import Failure, Outcome, Release
+from asynctasq.errors import AsyncTasQError, PayloadError, WorkerLost
+from asynctasq.tasks import Client, CurrentTask, Runnable, current, dispatch_through, enter_task
+from asynctasq.worker._decide import after_error, after_success
 from asynctasq.worker._job import Job, failure_of
+from asynctasq.worker._mailbox import Mailbox
 from asynctasq.worker._report import Reporter
-from asynctasq.worker._unreadable import FirstSeen
+from asynctasq.worker._slots import Ended
+from asynctasq.worker._threads import in_daemon_thread
+from asynctasq.worker._tray import Places, Tray
 
 logger = logging.getLogger("asynctasq.worker")
-Key: TypeAlias = tuple[str, int]
-
-
-def _key(delivery: Delivery) -> Key:
-    """Queue and id; the id as a number, as a UUID is hashed in Python code."""
-    return delivery.queue, delivery.id.int
 
 
 class Runner:
-    """Runs up to ``concurrency`` jobs; each ends as an outcome that is handed to ``settle``."""
+    """Runs each job in a fresh context; all of this happens on one loop, the main one."""
 
     def __init__(
         self,
         config: Config,
-        concurrency: int,
-        settle: Callable[[Outcome], None],
+        places: Places,
+        tray: Tray,
         report: Reporter,
+        ended: Mailbox[Ended],
     ) -> None:
-        self.held: dict[Key, Job] = {}
-        """Every job from its hand-out until it is settled: all of these need their lease."""
-        self.room = asyncio.Event()
-        """Set when there is a use for more deliveries."""
         self._config = config
-        self._concurrency = concurrency
-        self._settle = settle
+        self._places = places
+        self._tray = tray
         self._report = report
-        self._buffer: deque[Job] = deque()
-        self._running: set[Job] = set()
-        self._unreadable = FirstSeen()
+        self._ended = ended
         self._loop = asyncio.get_running_loop()
+        # Not the context of whoever frees a slot: what a task sets there is its own.
         self._context = copy_context()
-        self.room.set()
+        self._hooks: set[asyncio.Task[None]] = set()
 
-    def wanted(self) -> int:
-        """How many deliveries there is a use for: free slots, and a batch to follow."""
-        return 2 * self._concurrency - len(self._running) - len(self._buffer)
+    def dispatch_through(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:
+        """What jobs dispatch goes through this client, on that loop."""
+        self._context.run(dispatch_through, client, loop)
 
-    def accept(self, deliveries: Iterable[Delivery]) -> None:
-        """Take over deliveries: run, buffer, or adopt what runs here already."""
-        for delivery in deliveries:
-            key = _key(delivery)
-            job = self.held.get(key)
-            if job is None:
-                job = self.held[key] = Job(delivery)
-                self._buffer.append(job)
-            elif outcome := job.adopt(delivery):
-                self._settle(outcome)
-        self._fill()
+    def start(self, jobs: Sequence[Job]) -> None:
+        """Run these, which have their places, and what can be run of those in the tray."""
+        for job in (*jobs, *self._tray.take()):
+            job.running = self._loop.create_task(self._run(job), context=self._context.copy())
 
-    def _fill(self) -> None:
-        while self._buffer and len(self._running) < self._concurrency:
-            self._start(self._buffer.popleft())
-        if self.wanted() >= max(1, self._concurrency // 2):
-            self.room.set()
-        else:
-            self.room.clear()
+    def stop(self, jobs: Sequence[Job]) -> None:
+        """The worker shuts down: cancel them, to be given back. What runs in a thread goes on."""
+        for job in jobs:
+            if not (job.is_thread or job.definition.in_process):
+                job.stopping = True
+                job.cancel()
 
-    def _start(self, job: Job) -> None:
-        if dead := before_run(job.delivery, self._config.max_losses, self._config.dead_ttl):
-            self._end(job, dead)
-            return
+    async def _run(self, job: Job) -> None:
         try:
             job.load()
         except AsyncTasQError as error:
-            self._end(job, self._after_unreadable(job, error))
+            self._end(job, _unreadable(error))
             return
-        self._running.add(job)
-        # Not the context of whoever frees the slot: what a task sets there is its own.
-        job.running = self._loop.create_task(self._run(job), context=self._context.copy())
-
-    def _after_unreadable(self, job: Job, error: Exception) -> Outcome:
-        seen_for = self._unreadable.seconds(job.delivery.ref)
-        config = self._config
-        if seen_for == 0:
-            logger.warning("cannot read task %s: %s", job.delivery.ref, error)
-        return after_unreadable(
-            job.delivery, Failure.of(error), seen_for, config.unknown_task_grace, config.dead_ttl
-        )
-
-    async def _run(self, job: Job) -> None:
         self._report.started(job)
+        outcome: Outcome
         try:
-            outcome = self._after_success(job, await job.execute())
+            outcome = self._after_success(job, await self._execute(job))
         except asyncio.CancelledError as error:
             outcome = self._after_cancel(job, error)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             outcome = self._after_error(job, error)
-        self._running.discard(job)
         self._end(job, outcome)
-        self._fill()
+
+    def _end(self, job: Job, outcome: Outcome | PayloadError) -> None:
+        self._ended.put((job, outcome))
+        self._places.free()
+        self.start(())  # no slot waits for the other loop
+
+    async def _execute(self, job: Job) -> Any:
+        """Run the attempt, within its time-out; raises what it raises."""
+        enter(job)
+        if job.is_thread:
+            # A thread cannot be stopped: its slot stays taken and its lease is renewed.
+            answer = await in_daemon_thread(job.work.execute)
+            # Of a plain function around a coroutine function: what it gave has not run yet.
+            return await answer if isawaitable(answer) else answer
+        if job.envelope.timeout is None:
+            return await job.work.execute()
+        timer = self._loop.call_later(job.envelope.timeout, _time_out, job)
+        try:
+            return await job.work.execute()
+        finally:
+            timer.cancel()
 
     def _after_success(self, job: Job, value: object) -> Outcome:
         stored: bytes | Failure = b""
         if job.envelope.store_result:
-            try:
-                stored = encode(value)
-            except Exception as error:
-                stored = Failure("ResultError", f"its result could not be stored: {error}")
+            stored = encoded_result(value)
         return after_success(job.delivery, job.envelope, stored, self._config.result_ttl)
 
     def _after_cancel(self, job: Job, error: BaseException) -> Outcome:
@@ -134,54 +120,66 @@ class Runner:
             job.delivery,
             job.envelope,
             failure_of(error),
-            wanted=job.wants_retry(error),
+            wanted=wants_retry(job.work, error),
             dead_ttl=self._config.dead_ttl,
         )
 
-    def _end(self, job: Job, outcome: Outcome) -> None:
-        job.outcome = outcome
-        self._settle(outcome)
+    def call_failed(self, jobs: Sequence[Job]) -> None:
+        """Tell these tasks themselves that they are dead."""
+        for job in jobs:
+            hook = self._loop.create_task(_call_failed(job), context=self._context.copy())
+            self._hooks.add(hook)
+            hook.add_done_callback(self._hooks.discard)
 
-    def settled(self, outcomes: Sequence[Outcome], lost: Sequence[Delivery]) -> None:
-        """The backend has them: let the jobs go, and tell what happened."""
-        fenced = {(_key(delivery), delivery.receipt) for delivery in lost}
-        for outcome in outcomes:
-            key, receipt = _key(outcome.delivery), outcome.delivery.receipt
-            job = self.held.get(key)
-            if job is None or job.delivery.receipt != receipt:
-                continue  # adopted anew since: that receipt is settled by itself
-            del self.held[key]
-            if fenced and (key, receipt) in fenced:
-                logger.warning("the lease of task %s was lost before it was settled", job)
-            else:
-                self._report.settled(job, outcome)
+    async def hooks_done(self, seconds: float) -> None:
+        """Wait for the hooks that run, for so long at most."""
+        if self._hooks:
+            await asyncio.wait(self._hooks, timeout=seconds)
 
-    def lost(self, delivery: Delivery) -> None:
-        """The backend says that this lease is somebody else's now."""
-        key = _key(delivery)
-        job = self.held.get(key)
-        if job is None or job.delivery.receipt != delivery.receipt or job.outcome is not None:
-            return
-        if job.running is not None:
-            logger.warning("the lease of task %s was lost while it ran", job)
-            return
-        logger.warning("the lease of task %s was lost before it began: not run here", delivery.ref)
-        self._buffer.remove(job)
-        del self.held[key]
-        self._fill()
 
-    def release_buffer(self) -> None:
-        """Give back what has not started."""
-        while self._buffer:
-            job = self._buffer.popleft()
-            self._end(job, Release(job.delivery))
+def enter(job: Job) -> None:
+    """Let `asynctasq.current()` name this task, in this context."""
+    at = job.delivery
+    enter_task(CurrentTask(at.id, job.name, at.queue, at.attempt, job.correlation_id))
 
-    async def finished(self, seconds: float) -> None:
-        """Wait for what runs; then cancel it and give it back. Threads are left to their lease."""
-        running = {job.running for job in self._running if job.running is not None}
-        if running:
-            _, late = await asyncio.wait(running, timeout=seconds)
-            for job in tuple(self._running):
-                job.stop()
-            if late:
-                await asyncio.wait(late, timeout=self._config.stop_grace)
+
+def encoded_result(value: object) -> bytes | Failure:
+    """What is stored of a result: one that cannot be encoded fails no task."""
+    try:
+        return encode(value)
+    except Exception as error:
+        return Failure("ResultError", f"its result could not be stored: {error}")
+
+
+def _time_out(job: Job) -> None:
+    """Its time is over: cancel it."""
+    job.timed_out = True
+    job.cancel()
+
+
+def wants_retry(work: Runnable, error: BaseException) -> bool:
+    """Ask the task. What it raises itself is logged, and means yes: nothing is lost by that."""
+    if not isinstance(error, Exception):
+        return True
+    try:
+        return bool(work.should_retry(error))
+    except Exception:
+        logger.exception("should_retry() of task %s failed", current())
+        return True
+
+
+def _unreadable(error: AsyncTasQError) -> PayloadError:
+    return error if isinstance(error, PayloadError) else PayloadError(str(error))
+
+
+async def _call_failed(job: Job) -> None:
+    if not hasattr(job, "work") and not job.is_readable():
+        return
+    enter(job)
+    error = job.error if isinstance(job.error, Exception) else WorkerLost(str(job.error or ""))
+    try:
+        answer = job.work.failed(error)
+        if isawaitable(answer):
+            await answer
+    except Exception:
+        logger.exception("failed() of task %s %s failed", job.name, job.delivery.id)

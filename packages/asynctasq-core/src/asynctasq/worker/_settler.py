@@ -22,7 +22,8 @@ from asynctasq.driver import (
 )
 from asynctasq.errors import DriverError, DriverUnavailable, OutcomeUnknown
 
-OnSettled: TypeAlias = Callable[[Sequence[Outcome], Sequence[Delivery]], None]
+OnSettled: TypeAlias = Callable[[Sequence[Outcome], Sequence[Delivery], bool], None]
+"""Told of a batch, of what was lost of it, and whether it was sent more than once."""
 
 logger = logging.getLogger("asynctasq.worker")
 _BATCH = 1000
@@ -39,6 +40,7 @@ class Settler:
         """Where records go first, if the driver keeps none itself."""
         self._waiting: list[Outcome] = []
         self._under_way = 0
+        self._sent_before = False
         self._news = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -64,7 +66,9 @@ class Settler:
             await self._news.wait()
             batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
             self._under_way = len(batch)
-            on_settled(batch, await self._settle(batch))
+            self._sent_before = False
+            lost = await self._settle(batch)
+            on_settled(batch, lost, self._sent_before)
             self._under_way = 0
             if not self._waiting:
                 self._news.clear()
@@ -78,11 +82,13 @@ class Settler:
                 return (await self._driver.settle(await self._store_records(batch))).lost
             except (DriverUnavailable, OutcomeUnknown) as error:
                 logger.warning("%d outcomes wait for the backend: %s", len(batch), error)
+                self._sent_before = True
             except DriverError as error:
                 if len(batch) > 1:
                     return [lost for one in batch for lost in await self._settle((one,))]
                 if (lesser := _without_value(batch[0], error)) is None:
                     logger.exception("refused, left to its lease: %s", batch[0].delivery.ref)
+                    self._sent_before = False
                     return (batch[0].delivery,)
                 batch = (lesser,)
                 continue

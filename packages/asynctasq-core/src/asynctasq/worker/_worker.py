@@ -1,35 +1,32 @@
-"""The worker itself: fetches deliveries, runs them, settles and renews, until it is stopped.
-
-Everything here is on one event loop: a task that blocks it delays the renewal of leases too.
-"""
+"""The worker: users' code on the loop that runs it, all I/O on a second loop in its own thread."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-import random
 import socket
-import time
-from collections.abc import Coroutine, Sequence
+import threading
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Self, TypedDict
+from typing import Final, Self
 
-from asynctasq.config import current, make_driver
-from asynctasq.driver import QUEUE_NAME, Driver, ResultStore
-from asynctasq.errors import ConfigError, DriverError
-from asynctasq.events import WorkerOffline, WorkerOnline
-from asynctasq.tasks import event_bus
-from asynctasq.worker._leases import Leases
+from asynctasq.config import current
+from asynctasq.driver import QUEUE_NAME
+from asynctasq.errors import (
+    BackendRefused,
+    ConfigError,
+    DriverUnavailable,
+    PluginError,
+    WorkerFailed,
+)
+from asynctasq.tasks import hold_bus, release_bus
+from asynctasq.worker._engine import Engine, Orders
+from asynctasq.worker._exit import ExitCode
 from asynctasq.worker._report import Reporter
-from asynctasq.worker._runner import Runner
-from asynctasq.worker._settler import Settler
+from asynctasq.worker._signals import Signals
 
-logger = logging.getLogger("asynctasq.worker")
-_WAIT = 5.0
-"""Seconds of one waiting dequeue."""
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 5.0
+_HEARD_WITHIN: Final = 1.0
+"""Seconds that a main loop has to notice that its worker has ended, before it counts as blocked."""
 
 
 class Worker:
@@ -37,19 +34,42 @@ class Worker:
 
     ``await worker.run()`` runs until `stop` is called. ``async with Worker(...)`` runs it beside
     the block and stops it at the end. Uses the configuration that holds when it is made.
+
+    ``fair``: take from the queues in turn, instead of from a later one only while those before it
+    are empty. ``max_tasks``: end after so many tasks have run. ``stuck_after``: end, as failed,
+    when for so many seconds no task has begun or ended although some run. ``on_fatal``: called
+    with the exit code, from another thread, where this worker has ended but the event loop that
+    it ran on is blocked; a program that is nothing but a worker ends its process there.
     """
 
-    def __init__(self, queues: Sequence[str] = (), *, concurrency: int = 10) -> None:
+    def __init__(
+        self,
+        queues: Sequence[str] = (),
+        *,
+        concurrency: int = 10,
+        fair: bool = False,
+        max_tasks: int | None = None,
+        stuck_after: float | None = None,
+        on_fatal: Callable[[int], None] | None = None,
+    ) -> None:
         self._settings = current()
-        self._config = self._settings.config
-        _check(queues, concurrency)
-        self._queues = tuple(queues) or (self._config.default_queue,)
-        self._concurrency = concurrency
-        self._name = f"{socket.gethostname()}:{os.getpid()}"
-        self._bus = event_bus(self._settings)
-        self._report = Reporter(self._bus, self._name)
-        self._stopping = asyncio.Event()
+        _check(queues, concurrency, max_tasks, stuck_after)
+        self._orders = Orders(
+            name=f"{socket.gethostname()}:{os.getpid()}",
+            queues=tuple(queues) or (self._settings.config.default_queue,),
+            concurrency=concurrency,
+            fair=fair,
+            max_tasks=max_tasks,
+            stuck_after=stuck_after,
+        )
+        self._on_fatal = on_fatal
+        self._report = Reporter(self._orders.name)
+        self._engine: Engine | None = None
+        self._signals: Signals | None = None
+        self._stopped = False
         self._running: asyncio.Task[None] | None = None
+        self.exit_code: ExitCode = ExitCode.DONE
+        """What a process that was nothing but this worker should exit with."""
 
     @property
     def completed(self) -> int:
@@ -62,68 +82,76 @@ class Worker:
         return self._report.failed
 
     def stop(self) -> None:
-        """Take no more; let what runs finish within ``shutdown_timeout``, and end `run`."""
-        self._stopping.set()
+        """Take no more; let what runs finish within ``shutdown_timeout``, and end `run`.
+
+        From any thread.
+        """
+        self._stopped = True
+        if self._engine is not None:
+            self._engine.stop()
+
+    def handle_signals(self) -> None:
+        """Stop on SIGTERM and SIGINT, also while the event loop is blocked; on a second one, call
+        ``on_fatal`` with 128 + its number at once. On the main thread, before `run`."""
+        self._signals = Signals(self.stop, self._on_fatal)
 
     async def run(self) -> None:
-        """Work until `stop` is called. Raises what kept it from working at all.
+        """Work until `stop` is called, or ``max_tasks`` have run.
 
-        A backend that goes away is waited for. *After a crash*: what ran here is handed out again
-        when its lease ends.
+        A backend that goes away is waited for. Raises what kept it from working at all:
+        `DriverError` and `PluginError`; `WorkerFailed` where it has to be replaced; what a driver
+        that breaks its contract raises. *After a crash*: what ran here is handed out again when
+        its lease ends.
         """
-        driver = make_driver(self._config.driver, self._config)
-        results: Driver | None = None
+        bus = self._report.bus = hold_bus(self._settings)
+        engine = self._engine = Engine(self._settings, self._orders, self._report)
+        if self._stopped:
+            engine.stop()
+        if self._signals:
+            self._signals.attach(engine.loop)
         try:
-            await driver.open()
-            if not isinstance(driver, ResultStore) and self._config.result_driver:
-                results = make_driver(self._config.result_driver, self._config)
-                await results.open()
-            await self._work(driver, results if isinstance(results, ResultStore) else None)
+            await self._served(engine)
+        except BaseException as error:
+            self.exit_code = _exit_code(error)
+            raise
         finally:
-            await driver.close()
-            if results is not None:
-                await results.close()
+            release_bus(bus)
+            if self._signals:
+                self._signals.detach()
+        if self._on_fatal is not None and engine.is_left_running():
+            self._on_fatal(self.exit_code)  # what ignores its cancellation would keep us here
 
-    async def _work(self, driver: Driver, results: ResultStore | None) -> None:
-        settler = Settler(driver, results)
-        runner = Runner(self._config, self._concurrency, settler.add, self._report)
-        leases = Leases(driver, lambda: runner.held.values(), runner.lost)
-        fetching = asyncio.ensure_future(self._fetch(driver, runner, leases))
-        behind = [asyncio.ensure_future(w) for w in (settler.run(runner.settled), leases.run())]
-        self._bus.emit(WorkerOnline(**self._about()))
-        try:
-            await _first_of(self._stopping.wait(), fetching, *behind)
-        finally:
-            await _cancel(fetching)
-            runner.release_buffer()
-            await runner.finished(self._config.shutdown_timeout)
-            await settler.drained(self._config.shutdown_timeout)
-            await self._report.hooks_done(self._config.shutdown_timeout)
-            await _cancel(*behind)
-            self._tell_offline()
+    async def _served(self, engine: Engine) -> None:
+        """Until the thread of the engine has ended."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        heard = threading.Event()
 
-    async def _fetch(self, driver: Driver, runner: Runner, leases: Leases) -> None:
-        """Keep the slots and the buffer full, for ever; a backend that is away is waited for."""
-        pause = _FIRST_PAUSE
-        while True:
-            await runner.room.wait()
+        def end(error: BaseException | None) -> None:
+            heard.set()
+            if not done.done():
+                done.set_result(None) if error is None else done.set_exception(error)
+
+        def serve() -> None:
+            failure: BaseException | None = None
             try:
-                deliveries = await driver.dequeue(self._queues, limit=runner.wanted(), wait=_WAIT)
-                runner.accept(deliveries)
-                leases.notice(deliveries)
-                pause = _FIRST_PAUSE
-            except DriverError as error:
-                logger.warning("nothing fetched, trying again: %s", error)
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                engine.serve()
+            except BaseException as error:
+                failure = error
+            loop.call_soon_threadsafe(end, failure)
+            if not heard.wait(_HEARD_WITHIN) and self._on_fatal is not None:
+                self._on_fatal(_exit_code(failure))
 
-    def _about(self) -> _About:
-        return _About(
-            at=time.time(), worker=self._name, queues=self._queues, concurrency=self._concurrency
-        )
-
-    def _tell_offline(self) -> None:
-        self._bus.emit(WorkerOffline(completed=self.completed, failed=self.failed, **self._about()))
+        thread = threading.Thread(target=serve, name="asynctasq-io", daemon=True)
+        thread.start()
+        try:
+            await asyncio.shield(done)
+        except asyncio.CancelledError:
+            engine.stop()
+            await asyncio.wait((done,))
+            raise
+        finally:
+            thread.join()
 
     async def __aenter__(self) -> Self:
         self._running = asyncio.ensure_future(self.run())
@@ -137,14 +165,25 @@ class Worker:
             await self._running
 
 
-class _About(TypedDict):
-    at: float
-    worker: str
-    queues: tuple[str, ...]
-    concurrency: int
+def _exit_code(error: BaseException | None) -> ExitCode:
+    match error:
+        case None:
+            return ExitCode.DONE
+        case WorkerFailed(code=code):
+            return ExitCode(code)
+        case ConfigError() | PluginError():
+            return ExitCode.USAGE
+        case BackendRefused():
+            return ExitCode.BACKEND_REFUSED
+        case DriverUnavailable():  # from the start: later it is waited for
+            return ExitCode.FAILED
+        case _:
+            return ExitCode.PART_DIED
 
 
-def _check(queues: Sequence[str], concurrency: int) -> None:
+def _check(
+    queues: Sequence[str], concurrency: int, max_tasks: int | None, stuck_after: float | None
+) -> None:
     if isinstance(queues, str):  # a sequence of letters
         raise ConfigError(f"queues={queues!r}: expected a list of names, such as [{queues!r}]")
     for queue in queues:
@@ -152,20 +191,7 @@ def _check(queues: Sequence[str], concurrency: int) -> None:
             raise ConfigError(f"queue {queue!r}: expected {QUEUE_NAME.pattern}")
     if concurrency < 1:
         raise ConfigError(f"concurrency {concurrency}: expected a number from 1 on")
-
-
-async def _first_of(stop: Coroutine[Any, Any, Any], *parts: asyncio.Future[None]) -> None:
-    """Until the worker is told to stop; raises the error of a part that died before that."""
-    stopped = asyncio.ensure_future(stop)
-    try:
-        done, _ = await asyncio.wait((stopped, *parts), return_when=asyncio.FIRST_COMPLETED)
-        for part in done - {stopped}:
-            part.result()
-    finally:
-        stopped.cancel()
-
-
-async def _cancel(*parts: asyncio.Future[None]) -> None:
-    for part in parts:
-        part.cancel()
-    await asyncio.wait(parts)
+    if max_tasks is not None and max_tasks < 1:
+        raise ConfigError(f"max_tasks {max_tasks}: expected a number from 1 on, or None")
+    if stuck_after is not None and stuck_after <= 0:
+        raise ConfigError(f"stuck_after {stuck_after}: expected seconds > 0, or None")

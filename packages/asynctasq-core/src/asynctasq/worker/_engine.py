@@ -1,0 +1,244 @@
+"""The I/O loop of a worker, in a thread of its own: all that no task may be able to block."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from typing import Any, TypedDict
+
+from msgspec import Struct
+
+from asynctasq._loop import fastest_loop
+from asynctasq.config import Settings
+from asynctasq.driver import Driver, ResultStore
+from asynctasq.errors import WorkerFailed
+from asynctasq.events import WorkerHeartbeat, WorkerOffline, WorkerOnline
+from asynctasq.tasks import Client
+from asynctasq.worker._children import Children
+from asynctasq.worker._fetcher import Fetcher
+from asynctasq.worker._job import Job
+from asynctasq.worker._leases import Leases
+from asynctasq.worker._mailbox import Mailbox
+from asynctasq.worker._report import Reporter
+from asynctasq.worker._runner import Runner
+from asynctasq.worker._settler import Settler
+from asynctasq.worker._slots import Ended, Slots
+from asynctasq.worker._tray import Places
+from asynctasq.worker._watch import Watch
+
+logger = logging.getLogger("asynctasq.worker")
+_CLOSE_WITHIN = 10.0
+_NOTICE_WITHIN = 1.0
+"""Seconds that a main loop which is blocked has to come back, before it is given up."""
+
+
+class Orders(Struct, frozen=True, kw_only=True):
+    """What a worker was told to do."""
+
+    name: str
+    queues: tuple[str, ...]
+    concurrency: int
+    fair: bool
+    max_tasks: int | None
+    stuck_after: float | None
+
+
+class Engine:
+    """Fetches, settles, renews, watches and stops. Made on the main loop, run in its own thread."""
+
+    def __init__(self, settings: Settings, orders: Orders, report: Reporter) -> None:
+        self.loop = (fastest_loop() or asyncio.new_event_loop)()
+        self._settings = settings
+        self._orders = orders
+        self._report = report
+        self._places = Places(orders.concurrency)
+        self._main = asyncio.get_running_loop()
+        self._main_thread = threading.get_ident()
+        self._stopping = asyncio.Event()
+        self._slots = Slots(
+            settings.config,
+            self._places,
+            orders.concurrency,
+            orders.max_tasks,
+            self._start,
+            lambda outcome: self._settler.add(outcome),
+            report,
+        )
+        ended: Mailbox[Ended] = Mailbox(self.loop, self._ended)
+        self._runner = Runner(settings.config, self._places, self._slots.tray, report, ended)
+        self._starts: Mailbox[Job] = Mailbox(self._main, self._runner.start)
+        self._stops: Mailbox[Job] = Mailbox(self._main, self._runner.stop)
+        report.dead = Mailbox(self._main, self._runner.call_failed)
+
+    def stop(self) -> None:
+        """Take no more, and end. From any thread."""
+        with suppress(RuntimeError):  # it has ended, and its loop is closed
+            self.loop.call_soon_threadsafe(self._stopping.set)
+
+    def is_left_running(self) -> bool:
+        """Whether a coroutine goes on that ignores its cancellation. Once this has ended."""
+        return any(not job.is_thread for job in self._slots.alive)
+
+    def serve(self) -> None:
+        """The thread: returns when the worker has stopped, raises what it died of."""
+        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        client = Client(self._settings, self._report.bus)
+        try:
+            name = self._settings.config.driver
+            driver = await client.driver(name)
+            self._runner.dispatch_through(client, self.loop)
+            await self._work(driver, await self._results(client, driver))
+        finally:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_WITHIN):
+                    await client.close()
+
+    async def _results(self, client: Client, driver: Driver) -> ResultStore | None:
+        """Where results live, if not where the tasks do."""
+        other = self._settings.config.result_driver
+        if isinstance(driver, ResultStore) or other is None:
+            return None
+        store = await client.driver(other)
+        return store if isinstance(store, ResultStore) else None
+
+    async def _work(self, driver: Driver, results: ResultStore | None) -> None:
+        config, orders, slots = self._settings.config, self._orders, self._slots
+        settler = self._settler = Settler(driver, results)
+        leases = Leases(driver, lambda: slots.held.values(), slots.lost)
+        self._children = Children(
+            config, driver.capabilities, self._places, slots, self._report, self._starts.put
+        )
+        watch = Watch(
+            slots,
+            self._main,
+            self._main_thread,
+            stop_grace=config.stop_grace,
+            stuck_after=orders.stuck_after,
+            share=driver.capabilities.uncounted_release,
+        )
+        fetching = _part(Fetcher(driver, orders.queues, orders.fair, slots, leases).run())
+        settling = _part(settler.run(slots.settled))
+        parts = [settling, _part(leases.run()), _part(watch.run()), _part(self._beat())]
+        await self._children.warm()
+        self._report.bus.emit(WorkerOnline(**self._about()))
+        try:
+            await _first_of((self._stopping.wait(), slots.exhausted.wait()), fetching, *parts)
+        except WorkerFailed as failure:
+            logger.critical("%s: this worker ends", failure)
+            raise
+        finally:
+            await _cancel(fetching)
+            await self._finish(watch, settler, settling)
+            await _cancel(*parts)
+            self._tell_offline()
+
+    def _start(self, jobs: Sequence[Job]) -> None:
+        """Let jobs run where their kind runs: these, and what waits in the trays."""
+        self._children.start([job for job in jobs if job.definition.in_process])
+        self._starts.put(*(job for job in jobs if not job.definition.in_process))
+
+    def _ended(self, batch: Sequence[Ended]) -> None:
+        """Jobs of the main loop have ended, and freed their places."""
+        self._slots.ended(batch)
+        self._children.start(())
+
+    async def _finish(self, watch: Watch, settler: Settler, settling: asyncio.Future[None]) -> None:
+        """Let what runs end in time, then stop it; what cannot be stopped is left to its lease."""
+        slots, config = self._slots, self._settings.config
+        slots.close()
+        slots.leave(watch.overrun)
+        await _within(
+            slots.idle.wait(),
+            0 if watch.is_blocked() and watch.overrun else config.shutdown_timeout,
+        )
+        if slots.alive:
+            await self._stop_jobs(watch)
+        if not settling.done():
+            await settler.drained(config.shutdown_timeout)
+        if not watch.is_blocked():
+            hooks = asyncio.run_coroutine_threadsafe(
+                self._runner.hooks_done(config.shutdown_timeout), self._main
+            )
+            await _within(asyncio.wrap_future(hooks), config.shutdown_timeout + 1)
+        await self._children.close()
+
+    async def _stop_jobs(self, watch: Watch) -> None:
+        slots = self._slots
+        for job in tuple(slots.alive):
+            if job.definition.in_process:
+                self._children.stop(job)
+        self._stops.put(*slots.alive)
+        slots.leave([job for job in slots.alive if job.is_thread])
+        seconds = _NOTICE_WITHIN if watch.is_blocked() else self._settings.config.stop_grace
+        await _within(slots.idle.wait(), seconds)
+        for job in slots.alive:
+            logger.warning("task %s goes on, and is left to its lease", job)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.config.heartbeat_interval)
+            self._report.bus.emit(
+                WorkerHeartbeat(
+                    running=len(self._slots.running()),
+                    completed=self._report.completed,
+                    failed=self._report.failed,
+                    **self._about(),
+                )
+            )
+
+    def _about(self) -> _About:
+        orders = self._orders
+        return _About(
+            at=time.time(),
+            worker=orders.name,
+            queues=orders.queues,
+            concurrency=orders.concurrency,
+        )
+
+    def _tell_offline(self) -> None:
+        report = self._report
+        self._report.bus.emit(
+            WorkerOffline(completed=report.completed, failed=report.failed, **self._about())
+        )
+
+
+class _About(TypedDict):
+    at: float
+    worker: str
+    queues: tuple[str, ...]
+    concurrency: int
+
+
+def _part(work: Coroutine[Any, Any, None]) -> asyncio.Future[None]:
+    return asyncio.ensure_future(work)
+
+
+async def _first_of(ends: Sequence[Coroutine[Any, Any, Any]], *parts: asyncio.Future[None]) -> None:
+    """Until one of the ends comes; raises the error of a part that died before that."""
+    waiting = [asyncio.ensure_future(end) for end in ends]
+    try:
+        done, _ = await asyncio.wait((*waiting, *parts), return_when=asyncio.FIRST_COMPLETED)
+        for part in done:
+            part.result()
+    finally:
+        await _cancel(*waiting)
+
+
+async def _within(work: Any, seconds: float) -> None:
+    """Wait for it, but no longer."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await work
+
+
+async def _cancel(*parts: asyncio.Future[Any]) -> None:
+    for part in parts:
+        part.cancel()
+    await asyncio.wait(parts)

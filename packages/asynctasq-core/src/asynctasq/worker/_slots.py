@@ -1,0 +1,255 @@
+"""What a worker holds, as its I/O loop sees it: taken over, running, ended, settled.
+
+Nothing here awaits. A task that took workers down with it (its losses) is kept apart: it is never
+buffered, and one with two losses or more runs beside no other such.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, TypeAlias
+
+from asynctasq.config import Config
+from asynctasq.driver import Delivery, Failure, Outcome, Release
+from asynctasq.errors import PayloadError
+from asynctasq.worker._decide import after_unreadable, before_run
+from asynctasq.worker._job import Job
+from asynctasq.worker._report import Reporter
+from asynctasq.worker._tray import Places, Tray
+from asynctasq.worker._unreadable import FirstSeen
+
+logger = logging.getLogger("asynctasq.worker")
+Key: TypeAlias = tuple[str, int]
+Ended: TypeAlias = tuple[Job, Outcome | PayloadError]
+"""A job that runs no more, and what became of it."""
+
+SUSPECT: Final = 2
+"""Losses from which on a task runs beside no other such."""
+_SECONDS_APART: Final = 1.0
+"""After which a suspect that found no place is handed out again."""
+_LONG: Final = 0.5
+"""Seconds that a task may wait in the buffer. Where tasks run longer, none is buffered."""
+
+
+def _key(delivery: Delivery) -> Key:
+    """Queue and id; the id as a number, as a UUID is hashed in Python code."""
+    return delivery.queue, delivery.id.int
+
+
+class Slots:
+    """Up to ``concurrency`` jobs run; beside them waits up to one batch more, if tasks are short.
+
+    Jobs wait in a tray: one for the loop that runs tasks, one for child processes. ``start`` is
+    told that there may be some, and given those that have their place already; ``settle`` is given
+    the outcomes of those that ended.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        places: Places,
+        concurrency: int,
+        max_tasks: int | None,
+        start: Callable[[Sequence[Job]], None],
+        settle: Callable[[Outcome], None],
+        report: Reporter,
+    ) -> None:
+        self.held: dict[Key, Job] = {}
+        """Every job from its hand-out until it is settled: all of these need their lease."""
+        self.alive: set[Job] = set()
+        """Those that wait or run."""
+        self.ended_at = time.monotonic()
+        """When the last one ended."""
+        self.room = asyncio.Event()
+        """Set while there is a use for more deliveries."""
+        self.idle = asyncio.Event()
+        """Set while nothing waits or runs, but for what is left to its lease."""
+        self.busy = asyncio.Event()
+        """Set while anything does."""
+        self.exhausted = asyncio.Event()
+        """Set when as many tasks have run as may."""
+        self._config = config
+        self._places = places
+        self.tray = Tray(places)
+        self.children_tray = Tray(places)
+        self._concurrency = concurrency
+        self._left = max_tasks if max_tasks is not None else float("inf")
+        """How many tasks may still be taken over."""
+        self._ahead = concurrency
+        self._start = start
+        self._settle = settle
+        self._report = report
+        self._unreadable = FirstSeen()
+        self._closed = False
+        self._left_behind: set[Job] = set()
+        self._look()
+
+    def wanted(self) -> int:
+        """How many deliveries there is a use for."""
+        return int(min(self._concurrency + self._ahead - len(self.alive), self._left))
+
+    def running(self) -> list[Job]:
+        """The jobs that run right now."""
+        return [job for job in self.alive if job.started]
+
+    def accept(self, deliveries: Iterable[Delivery], now: float) -> None:
+        """Take over what was handed out, under leases that run from ``now`` on."""
+        suspects: list[Job] = []
+        for delivery in deliveries:
+            if job := self._take(delivery, now):
+                if delivery.losses:
+                    suspects.append(job)
+                else:
+                    self._begin(job)
+                    self._tray_of(job).put(job)
+        self._start([job for job in suspects if self._may_start(job)])
+        self._look()
+
+    def _tray_of(self, job: Job) -> Tray:
+        return self.children_tray if job.definition.in_process else self.tray
+
+    def _take(self, delivery: Delivery, now: float) -> Job | None:
+        """The job of a delivery that is new here and can be run."""
+        key = _key(delivery)
+        job = self.held.get(key)
+        if job is not None:
+            if outcome := job.adopt(delivery, now):
+                self._settle(outcome)
+            return None
+        job = self.held[key] = Job(delivery, now)
+        if dead := before_run(delivery, self._config.max_losses, self._config.dead_ttl):
+            self._end(job, dead)
+            return None
+        try:
+            job.read()
+        except PayloadError as error:
+            self._end(job, self._after_unreadable(job, error))
+            return None
+        return job
+
+    def _begin(self, job: Job) -> None:
+        self.alive.add(job)
+        self._left -= 1
+
+    def _may_start(self, job: Job) -> bool:
+        """Whether a task with losses starts now; else it is given back.
+
+        It waits nowhere: whatever kills its worker then takes no more with it.
+        """
+        apart = job.delivery.losses >= SUSPECT and any(
+            other.delivery.losses >= SUSPECT for other in self.alive
+        )
+        if apart or self._closed or self._left <= 0 or not self._places.take():
+            self._end(job, Release(job.delivery, _SECONDS_APART))
+            return False
+        self._begin(job)
+        return True
+
+    def ended(self, batch: Iterable[Ended]) -> None:
+        """These run no more: settle what became of them."""
+        self.ended_at = time.monotonic()
+        for job, outcome in batch:
+            self.alive.discard(job)
+            job.ran = job.seconds()
+            if isinstance(outcome, PayloadError):
+                self._left += 1  # it has not run
+                outcome = self._after_unreadable(job, outcome)
+            elif job.ran < _LONG:
+                self._ahead = self._concurrency
+            self._end(job, outcome)
+        self._look()
+
+    def _after_unreadable(self, job: Job, error: PayloadError) -> Outcome:
+        seen_for = self._unreadable.seconds(job.delivery.ref)
+        config = self._config
+        if seen_for == 0:
+            logger.warning("cannot read task %s: %s", job.delivery.ref, error)
+        return after_unreadable(
+            job.delivery, Failure.of(error), seen_for, config.unknown_task_grace, config.dead_ttl
+        )
+
+    def _end(self, job: Job, outcome: Outcome) -> None:
+        job.outcome = job.on_receipt(outcome)
+        self._settle(job.outcome)
+
+    def abandon(self, job: Job) -> None:
+        """Its run is lost: leave it to its lease, which makes this a loss."""
+        self.alive.discard(job)
+        del self.held[_key(job.delivery)]
+        self._look()
+
+    def settled(self, outcomes: Sequence[Outcome], lost: Sequence[Delivery], again: bool) -> None:
+        """The backend has them: let the jobs go, and tell what happened.
+
+        ``again``: they were sent more than once, so that what is lost may be what the first
+        sending has settled.
+        """
+        fenced = {(_key(delivery), delivery.receipt) for delivery in lost}
+        now = time.monotonic()
+        for outcome in outcomes:
+            key, receipt = _key(outcome.delivery), outcome.delivery.receipt
+            job = self.held.get(key)
+            if job is None or job.delivery.receipt != receipt:
+                continue  # adopted anew since: that receipt is settled by itself
+            del self.held[key]
+            # While its lease runs nobody else can have taken it: it was our own first sending.
+            if fenced and (key, receipt) in fenced and not (again and now < job.lease_ends):
+                logger.warning("the lease of task %s was lost before it was settled", job)
+            else:
+                self._report.settled(job, outcome)
+
+    def lost(self, delivery: Delivery) -> None:
+        """The backend says that this lease is somebody else's now."""
+        key = _key(delivery)
+        job = self.held.get(key)
+        if job is None or job.delivery.receipt != delivery.receipt or job.outcome is not None:
+            return
+        if not self._tray_of(job).withdraw(job):
+            logger.warning("the lease of task %s was lost while it ran", job)
+            return
+        logger.warning("the lease of task %s was lost before it began: not run here", delivery.ref)
+        self._left += 1
+        self.abandon(job)
+
+    def release_buffer(self) -> None:
+        """Give back what has not started."""
+        for job in (*self.tray.empty(), *self.children_tray.empty()):
+            self.alive.discard(job)
+            self._left += 1
+            self._end(job, Release(job.delivery))
+        self._look()
+
+    def release_stale(self, now: float) -> None:
+        """Where tasks turn out to be long, let other workers have what waits here."""
+        since = min(self.tray.waiting_since(), self.children_tray.waiting_since())
+        if now - since > _LONG:
+            self._ahead = 0
+            self.release_buffer()
+
+    def close(self) -> None:
+        """Start nothing any more; what was not started is given back."""
+        self._closed = True
+        self.release_buffer()
+
+    def leave(self, jobs: Iterable[Job]) -> None:
+        """Wait for these no longer: what cannot be stopped is left to its lease."""
+        self._left_behind.update(jobs)
+        self._look()
+
+    def _look(self) -> None:
+        """Say what there is to wait for."""
+        enough = 1 if self._left < self._concurrency else max(1, self._ahead // 2)
+        _set(self.room, not self._closed and self.wanted() >= enough)
+        _set(self.idle, self.alive <= self._left_behind)
+        _set(self.busy, bool(self.alive))
+        _set(self.exhausted, self._left <= 0 and not self.alive)
+
+
+def _set(event: asyncio.Event, wanted: bool) -> None:
+    if wanted:
+        event.set()
+    else:
+        event.clear()
