@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -53,6 +55,13 @@ def test_runs_what_the_app_dispatches_and_ends_with_0_on_a_signal(
     ("words", "said"),
     [
         (("--app", "nothing.here", "--driver", "memory"), "--app nothing.here: no module"),
+        (("--app", "./shop.py"), "expected a module name such as shop,"),
+        (("--app", "shop.py"), "expected a module name such as shop,"),
+        (("--app", "jobs/mail.py"), "expected a module name such as jobs.mail,"),
+        (("--app", "shop:tasks"), "expected a module name such as shop.tasks,"),
+        (("--app", "sho", "--driver", "memory"), "--app sho: no module"),
+        (("--app", "shop", "--max-tasks", "0"), "0 is not in the range"),
+        (("--app", "shop", "--stuck-after", "0"), "0.0 is not in the range"),
         (("--app", "shop", "--driver", "memory", "--workers", "2"), "keeps its messages in one"),
         (("--app", "shop", "--driver", "memory", "--queues", "b!d"), "queue 'b!d'"),
         (("--app", "shop", "--driver", "nosuch"), "'nosuch' is not installed"),
@@ -69,10 +78,99 @@ def test_what_cannot_work_is_one_clear_line_and_exit_code_2(
     assert "Traceback" not in errors
 
 
-def test_an_error_in_the_app_shows_its_traceback(tmp_path: Path) -> None:
-    (tmp_path / "shop.py").write_text("import nothing_like_this\n")
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import nothing_like_this\n", "No module named 'nothing_like_this'"),
+        ("exit_early = 1\nraise SystemExit(0)\n", "SystemExit: 0"),
+        ("def broken(:\n", "SyntaxError"),
+    ],
+)
+def test_an_error_in_the_app_shows_its_own_lines_and_ends_with_1(
+    tmp_path: Path, source: str, said: str
+) -> None:
+    (tmp_path / "shop.py").write_text(source)
     with start(tmp_path, "--app", "shop", "--driver", "memory") as process:
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert "No module named 'nothing_like_this'" in errors
-    assert 'shop.py", line 1' in errors
+    assert said in errors
+    assert errors.splitlines()[-1] == "asynctasq: --app shop: importing it failed, as shown above"
+    files = re.findall(r'File "(.*)", line', errors)
+    assert [Path(file).name for file in files] == ["shop.py"]
+
+
+def test_an_error_in_a_package_above_the_app_shows_its_own_lines(tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").write_text("1 / 0\n")
+    (tmp_path / "shop" / "tasks.py").touch()
+    with start(tmp_path, "--app", "shop.tasks", "--driver", "memory") as process:
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert re.findall(r'File "(.*)", line', errors) == [str(tmp_path / "shop" / "__init__.py")]
+
+
+def test_an_app_without_tasks_gets_one_warning(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text("print('imported', flush=True)\n")
+    with start(tmp_path, "--app", "shop", "--driver", "memory") as process:
+        assert process.stderr is not None
+        before = []
+        while "worker_online" not in (line := process.stderr.readline()):
+            before.append(line)
+            assert line
+        process.terminate()
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    assert ["--app shop: it defines no task" in line for line in before].count(True) == 1
+
+
+def test_ends_with_0_when_as_many_tasks_have_run_as_were_to(app: Path) -> None:
+    with start(app, "--app", "shop", "--driver", "memory", "--max-tasks", "1") as process:
+        shown, errors = process.communicate(timeout=20)
+    assert (process.returncode, shown) == (0, "hello world\n"), errors
+
+
+WAITS = """
+from asynctasq import task
+
+@task
+async def hold() -> None:
+    print("holds the event loop", flush=True)
+    open("gate").close()
+
+hold().dispatch_sync()
+"""
+
+
+@pytest.mark.concurrent
+def test_a_second_signal_ends_at_once_although_the_event_loop_is_blocked(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(WAITS)
+    os.mkfifo(tmp_path / "gate")
+    with start(tmp_path, "--app", "shop", "--driver", "memory") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "holds the event loop\n"
+        process.terminate()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode in (128 + signal.SIGINT, 128 + signal.SIGTERM), errors
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [
+        ("errors.BackendRefused('no such table')", 3, "asynctasq: no such table\n"),
+        ("errors.DriverUnavailable('no server')", 1, "asynctasq: no server\n"),
+        ("ValueError('a bug')", 4, "ValueError: a bug\n"),
+    ],
+)
+def test_the_exit_code_says_what_a_worker_died_of(
+    tmp_path: Path, raised: str, code: int, said: str
+) -> None:
+    (tmp_path / "shop.py").write_text(
+        f"from asynctasq import errors, memory\n"
+        f"async def refuse(self): raise {raised}\n"
+        f"memory.MemoryDriver.open = refuse\n"
+    )
+    with start(tmp_path, "--app", "shop", "--driver", "memory") as process:
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == code, errors
+    assert errors.endswith(said)

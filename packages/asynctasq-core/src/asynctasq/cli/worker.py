@@ -2,82 +2,171 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
-import signal
+import socket
 import sys
-from importlib import import_module
-from importlib.util import find_spec
+import threading
+from collections.abc import Callable
 
 import click
 
 from asynctasq.app import run
+from asynctasq.cli._app_module import import_app
+from asynctasq.cli._exits import MEANING, end_at_once
+from asynctasq.cli._output import plain
+from asynctasq.cli._supervisor import supervise
 from asynctasq.config import current, set_flags
-from asynctasq.errors import ConfigError
+from asynctasq.errors import AsyncTasQError, ConfigError
 from asynctasq.plugins import driver_class
-from asynctasq.worker import Worker
+from asynctasq.worker import ExitCode, Worker
+
+logger = logging.getLogger("asynctasq.worker")
+
+_EXIT_CODES = "\n".join(
+    [
+        "\b",
+        "Exit codes:",
+        *(f"  {int(code):3}  {meaning}" for code, meaning in MEANING.items()),
+        "  128 + N  ended at once by a second signal, number N",
+        "",
+        "With --workers: 0 if every process ended with 0, else the first other code.",
+    ]
+)
 
 
-@click.command
-@click.option("--app", required=True, metavar="MODULE", help="The module that defines the tasks.")
+@click.command(epilog=_EXIT_CODES)
 @click.option(
-    "--queues", metavar="A,B", help="Queues, first things first. [default: default_queue]"
+    "--app",
+    required=True,
+    metavar="MODULE",
+    help="The module that defines the tasks, such as shop.tasks; looked for in the working "
+    "directory and in the environment.",
+)
+@click.option(
+    "--queues",
+    metavar="A,B",
+    help="Queues to take tasks from; from a later one only while those before it are empty. "
+    "[default: the option default_queue]",
 )
 @click.option(
     "--concurrency",
     default=10,
     show_default=True,
     type=click.IntRange(min=1),
-    help="How many tasks run at a time.",
+    help="How many tasks run at a time, in each process.",
 )
 @click.option(
-    "--workers", default=1, show_default=True, type=click.IntRange(min=1), help="Processes."
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many processes run. With more than one, a process that dies is replaced, after a "
+    "pause that doubles from 1 to 30 seconds and begins anew when one has run for a minute. One "
+    "that ends with exit code 2 ends all.",
+)
+@click.option("--fair", is_flag=True, help="Take from the queues in turn.")
+@click.option(
+    "--max-tasks",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="End with 0 after N tasks have run; with --workers, each process after N of its own. "
+    "Processes that have ended so are not replaced, and the command ends with the last of them.",
+)
+@click.option(
+    "--stuck-after",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    help="End with 6 when tasks run, but for so long none has begun or ended. [default: never]",
 )
 @click.option("--driver", help="The driver to use, instead of the configured one.")
+@click.option("--supervisor-fd", hidden=True, type=click.IntRange(min=0))
 def command(
-    app: str, queues: str | None, concurrency: int, workers: int, driver: str | None
+    app: str,
+    queues: str | None,
+    concurrency: int,
+    workers: int,
+    fair: bool,
+    max_tasks: int | None,
+    stuck_after: float | None,
+    driver: str | None,
+    supervisor_fd: int | None,
 ) -> None:
-    """Run tasks. SIGTERM or SIGINT lets those that run finish, then ends with exit code 0."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    """Run tasks until told to stop.
+
+    SIGTERM or SIGINT (Ctrl-C) stops: no more tasks are taken, those that run have the option
+    shutdown_timeout to finish, and what has not is given back. A second one ends at once; what
+    ran is run again when its lease ends. Log lines carry the id of their process.
+    """
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s"
+    )
+    if workers > 1 and supervisor_fd is None:
+        # As this process was started, options of the interpreter included, and nothing added to
+        # the process list: each worker reads the configuration itself.
+        again = (sys.executable, *sys.orig_argv[1:])
+        sys.exit(supervise(again, workers, until_done=max_tasks is not None))
+    supervisor = None if supervisor_fd is None else _end_of(supervisor_fd)
     if driver is not None:
         set_flags({"driver": driver})
-    _import_app(app)
-    _check_processes(workers)
+    import_app(app)
+    if workers > 1:
+        _check_driver(workers)
     names = [name.strip() for name in (queues or "").split(",")]
-    run(_work(tuple(name for name in names if name), concurrency))
+    worker = Worker(
+        tuple(name for name in names if name),
+        concurrency=concurrency,
+        fair=fair,
+        max_tasks=max_tasks,
+        stuck_after=stuck_after,
+        on_fatal=end_at_once,
+    )
+    if supervisor is not None:
+        _obey(supervisor, worker.stop)
+    sys.exit(_ended(worker))
 
 
-async def _work(queues: tuple[str, ...], concurrency: int) -> None:
-    worker = Worker(queues, concurrency=concurrency)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, worker.stop)
+def _ended(worker: Worker) -> int:
+    """Run it; the exit code. What it died of is told."""
+    try:
+        run(_work(worker))
+    except AsyncTasQError as error:
+        click.echo(f"asynctasq: {plain(str(error))}", err=True)
+    except Exception:
+        logger.critical("this worker died of an error that nobody expected", exc_info=True)
+    else:
+        return worker.exit_code
+    return worker.exit_code or ExitCode.FAILED
+
+
+async def _work(worker: Worker) -> None:
+    worker.handle_signals()
     await worker.run()
 
 
-def _import_app(name: str) -> None:
-    """Import the module that the working directory, or the environment, has under that name."""
-    sys.path.insert(0, os.getcwd())
+def _end_of(supervisor_fd: int) -> socket.socket:
+    end = socket.socket(fileno=supervisor_fd)
+    end.set_inheritable(False)  # of processes that tasks start it is no business
+    return end
+
+
+def _obey(supervisor: socket.socket, stop: Callable[[], None]) -> None:
+    """Tell the supervisor that all is well so far, and stop when it says so or is gone."""
+
+    def listen() -> None:
+        supervisor.recv(1)
+        stop()
+
     try:
-        found = find_spec(name) is not None
-    except ModuleNotFoundError as error:
-        if error.name is None or not name.startswith(error.name):
-            raise  # a package above it imports what is not there
-        found = False
-    if not found:
-        raise ConfigError(f"--app {name}: no module of that name here or in the environment")
-    import_module(name)
+        supervisor.send(b"\n")
+    except OSError:
+        return stop()  # it is gone by now
+    threading.Thread(target=listen, name="asynctasq-supervisor", daemon=True).start()
 
 
-def _check_processes(workers: int) -> None:
-    if workers == 1:
-        return
+def _check_driver(workers: int) -> None:
     name = current().config.driver
     if driver_class(name).capabilities.process_local:
         raise ConfigError(
             f"--workers {workers}: the {name} driver keeps its messages in one process, which no "
             "other can see; use --workers 1, or another driver"
         )
-    raise ConfigError(
-        f"--workers {workers}: this version runs one process; start {workers} of them"
-    )

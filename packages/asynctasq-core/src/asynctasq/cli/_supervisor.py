@@ -1,0 +1,171 @@
+"""Several worker processes, each replaced when it dies. Nothing of the application runs in here.
+
+Each process is this command over again. It holds one end of a socket pair: it sends a byte once
+it has read the configuration, and stops when it reads the end of the stream. So a stop is asked
+for once, however many signals the process gets beside it; and it stops when this process is gone,
+even if that was killed. Processes have a process group of their own: of a terminal's Ctrl-C they
+hear through here.
+
+The first process starts alone. If the configuration is wrong, it says so and all is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import time
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+from asynctasq.cli._exits import described, for_shells
+from asynctasq.worker import ExitCode
+
+logger = logging.getLogger("asynctasq.supervisor")
+
+_FIRST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 30.0
+_HEALTHY_AFTER: Final = 60.0
+_AT_ONCE_WITHIN: Final = 5.0
+
+
+def pause_after(ran_for: float, last_pause: float) -> float:
+    """Seconds until a process that ran so long is replaced; `last_pause`: 0, or the one before.
+
+    Doubles from 1 to 30, and begins anew when a process has run for a minute.
+    """
+    if ran_for >= _HEALTHY_AFTER:
+        return _FIRST_PAUSE
+    return min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * last_pause))
+
+
+def supervise(command: Sequence[str], count: int, *, until_done: bool) -> int:
+    """Run so many processes of the command until told to stop; returns the exit code.
+
+    ``until_done``: one that ends with 0 has done its work, and is not replaced. *After a crash*:
+    the processes stop, as at a signal.
+    """
+    return asyncio.run(_Supervisor(command, count, until_done).run())
+
+
+class _Supervisor:
+    def __init__(self, command: Sequence[str], count: int, until_done: bool) -> None:
+        self._command = command
+        self._count = count
+        self._until_done = until_done
+        self._configured = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._signals = 0
+        self._at_once: asyncio.Future[None] | None = None
+        self._running: dict[Process, socket.socket] = {}
+        self._codes: list[int] = []
+
+    async def run(self) -> int:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._signalled, number)
+        await asyncio.gather(*(self._keep(number + 1) for number in range(self._count)))
+        if self._at_once:
+            self._at_once.cancel()
+        return next(filter(None, self._codes), ExitCode.DONE)
+
+    async def _keep(self, number: int) -> None:
+        """Have a process run as this number, until it has to be no longer."""
+        if number > 1:
+            await self._configured.wait()
+        pause = 0.0
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            pid, code = await self._run_one(number)
+            over = self._is_over(code)
+            pause = pause_after(time.monotonic() - started, pause)
+            logger.log(
+                logging.INFO if over and not code else logging.WARNING,
+                "worker %d (pid %s) %s%s",
+                *(number, pid, described(code), "" if over else f": replaced in {pause} s"),
+            )
+            if over:
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause)
+
+    def _is_over(self, code: int) -> bool:
+        """Whether a process that ended so is not replaced."""
+        if code == ExitCode.USAGE:  # the next one would end likewise
+            self._stop()
+        elif not self._stopping.is_set() and (code or not self._until_done):
+            return False
+        if code == -signal.SIGTERM:  # somebody stopped all of us, before it could listen
+            code = ExitCode.DONE
+        self._codes.append(for_shells(code))
+        self._configured.set()
+        return True
+
+    async def _run_one(self, number: int) -> tuple[int | None, int]:
+        """Run a process from its start to its end; its id and exit code."""
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        with ours:
+            try:
+                process = await self._start(theirs)
+            except OSError as error:  # no memory, no process ids, no files left
+                logger.error("worker %d cannot be started: %s", number, error)
+                return None, ExitCode.FAILED
+            logger.info("worker %d (pid %d) started", number, process.pid)
+            self._running[process] = ours
+            loop.add_reader(ours, self._told, ours)
+            if self._stopping.is_set():
+                ours.shutdown(socket.SHUT_WR)
+            try:
+                return process.pid, await process.wait()
+            finally:
+                loop.remove_reader(ours)
+                del self._running[process]
+
+    async def _start(self, theirs: socket.socket) -> Process:
+        with theirs:
+            end = theirs.fileno()
+            return await asyncio.create_subprocess_exec(
+                *(*self._command, "--supervisor-fd", str(end)),
+                stdin=DEVNULL,
+                pass_fds=(end,),
+                process_group=0,
+            )
+
+    def _told(self, ours: socket.socket) -> None:
+        """A process has something to say: that it is configured, or that it ends."""
+        asyncio.get_running_loop().remove_reader(ours)
+        if ours.recv(1):
+            self._configured.set()
+
+    def _signalled(self, number: int) -> None:
+        self._signals += 1
+        if self._signals == 1:
+            logger.info("%s: workers stop", signal.Signals(number).name)
+            self._stop()
+        elif self._at_once is None:
+            logger.warning("%s again: workers end at once", signal.Signals(number).name)
+            self._codes.insert(0, for_shells(-number))
+            self._at_once = asyncio.ensure_future(self._end_at_once())
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        self._configured.set()  # nobody is to wait for it any longer
+        for ours in self._running.values():
+            with suppress(OSError):  # it has ended by itself
+                ours.shutdown(socket.SHUT_WR)
+
+    async def _end_at_once(self) -> None:
+        """A worker ends at once on its second signal, and this one may be its first."""
+        until = time.monotonic() + _AT_ONCE_WITHIN
+        while time.monotonic() < until:
+            self._send(signal.SIGTERM)
+            await asyncio.sleep(0.1)
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: int) -> None:
+        for process in self._running:
+            with suppress(ProcessLookupError):
+                process.send_signal(number)
