@@ -32,8 +32,6 @@ from asynctasq.worker._watch import Watch
 
 logger = logging.getLogger("asynctasq.worker")
 _CLOSE_WITHIN = 10.0
-_NOTICE_WITHIN = 1.0
-"""Seconds that a main loop which is blocked has to come back, before it is given up."""
 
 
 class Orders(Struct, frozen=True, kw_only=True):
@@ -123,10 +121,10 @@ class Engine:
             stuck_after=orders.stuck_after,
             share=driver.capabilities.uncounted_release,
         )
+        await self._children.warm()
         fetching = _part(Fetcher(driver, orders.queues, orders.fair, slots, leases).run())
         settling = _part(settler.run(slots.settled))
         parts = [settling, _part(leases.run()), _part(watch.run()), _part(self._beat())]
-        await self._children.warm()
         self._report.bus.emit(WorkerOnline(**self._about()))
         try:
             await _first_of((self._stopping.wait(), slots.exhausted.wait()), fetching, *parts)
@@ -156,15 +154,15 @@ class Engine:
         slots.leave(watch.overrun)
         await _within(
             slots.idle.wait(),
-            0 if watch.is_blocked() and watch.overrun else config.shutdown_timeout,
+            0 if watch.blocked.is_set() and watch.overrun else config.shutdown_timeout,
         )
         if slots.alive:
             await self._stop_jobs(watch)
         if not settling.done():
             await settler.drained(config.shutdown_timeout)
-        if not watch.is_blocked():
+        if not watch.blocked.is_set():
             hooks = asyncio.run_coroutine_threadsafe(
-                self._runner.hooks_done(config.shutdown_timeout), self._main
+                self._runner.finish(config.shutdown_timeout), self._main
             )
             await _within(asyncio.wrap_future(hooks), config.shutdown_timeout + 1)
         await self._children.close()
@@ -176,8 +174,7 @@ class Engine:
                 self._children.stop(job)
         self._stops.put(*slots.alive)
         slots.leave([job for job in slots.alive if job.is_thread])
-        seconds = _NOTICE_WITHIN if watch.is_blocked() else self._settings.config.stop_grace
-        await _within(slots.idle.wait(), seconds)
+        await _any_within(self._settings.config.stop_grace, slots.idle.wait(), watch.blocked.wait())
         for job in slots.alive:
             logger.warning("task %s goes on, and is left to its lease", job)
 
@@ -227,6 +224,15 @@ async def _first_of(ends: Sequence[Coroutine[Any, Any, Any]], *parts: asyncio.Fu
         done, _ = await asyncio.wait((*waiting, *parts), return_when=asyncio.FIRST_COMPLETED)
         for part in done:
             part.result()
+    finally:
+        await _cancel(*waiting)
+
+
+async def _any_within(seconds: float, *ends: Coroutine[Any, Any, Any]) -> None:
+    """Until one of the ends comes, but no longer."""
+    waiting = [asyncio.ensure_future(end) for end in ends]
+    try:
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
         await _cancel(*waiting)
 

@@ -19,7 +19,7 @@ from asynctasq.worker._job import Job, failure_of
 from asynctasq.worker._mailbox import Mailbox
 from asynctasq.worker._report import Reporter
 from asynctasq.worker._slots import Ended
-from asynctasq.worker._threads import in_daemon_thread
+from asynctasq.worker._threads import DaemonThreads
 from asynctasq.worker._tray import Places, Tray
 
 logger = logging.getLogger("asynctasq.worker")
@@ -45,6 +45,7 @@ class Runner:
         # Not the context of whoever frees a slot: what a task sets there is its own.
         self._context = copy_context()
         self._hooks: set[asyncio.Task[None]] = set()
+        self._threads = DaemonThreads()
 
     def dispatch_through(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:
         """What jobs dispatch goes through this client, on that loop."""
@@ -90,7 +91,7 @@ class Runner:
         enter(job)
         if job.is_thread:
             # A thread cannot be stopped: its slot stays taken and its lease is renewed.
-            answer = await in_daemon_thread(job.work.execute)
+            answer = await self._threads.run(job.work.execute)
             # Of a plain function around a coroutine function: what it gave has not run yet.
             return await answer if isawaitable(answer) else answer
         if job.envelope.timeout is None:
@@ -131,10 +132,11 @@ class Runner:
             self._hooks.add(hook)
             hook.add_done_callback(self._hooks.discard)
 
-    async def hooks_done(self, seconds: float) -> None:
-        """Wait for the hooks that run, for so long at most."""
+    async def finish(self, seconds: float) -> None:
+        """Wait for the hooks that run, for so long at most; then no more is to be run."""
         if self._hooks:
             await asyncio.wait(self._hooks, timeout=seconds)
+        self._threads.close()
 
 
 def enter(job: Job) -> None:

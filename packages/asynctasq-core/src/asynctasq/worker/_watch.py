@@ -43,8 +43,9 @@ class Watch:
         self._began_at = 0.0
         """Since when there is anything to do."""
         self._asked_at: float | None = None
-        self._told = False
         self._late: set[Job] = set()
+        self.blocked = asyncio.Event()
+        """Set while the main loop owes an answer for too long."""
         self.overrun: set[Job] = set()
         """Jobs that did not stop: they are not waited for."""
 
@@ -64,28 +65,26 @@ class Watch:
 
     def _check_loop(self, now: float) -> None:
         """Ask the main loop for an answer; tell of one that does not come."""
-        if self._asked_at is None:
-            self._asked_at, self._told = now, False
+        asked_at = self._asked_at
+        if asked_at is None:
+            self._asked_at = now
             self._main.call_soon_threadsafe(self._answer)
-        elif now - self._asked_at > BLOCKED and not self._told:
-            self._told = True
+        if asked_at is None or now - asked_at <= BLOCKED:
+            if self.blocked.is_set():
+                logger.warning("the event loop goes on")
+            self.blocked.clear()
+        elif not self.blocked.is_set():
+            self.blocked.set()
             logger.warning(
                 "%s blocks the event loop since %.1f s: no other task goes on; leases are "
                 "renewed. It is here:\n%s",
                 self._culprit(),
-                now - self._asked_at,
+                now - asked_at,
                 self._stack(),
             )
 
-    def is_blocked(self) -> bool:
-        """Whether the main loop owes an answer for too long."""
-        return self._asked_at is not None and time.monotonic() - self._asked_at > BLOCKED
-
     def _answer(self) -> None:
         """On the main loop."""
-        if self._told and self._asked_at is not None:
-            seconds = time.monotonic() - self._asked_at
-            logger.warning("the event loop goes on, after %.1f s", seconds)
         self._asked_at = None
 
     def _culprit(self) -> str:
