@@ -1,4 +1,4 @@
-"""``asynctasq worker --workers N``, as an operator runs it: processes, their output, and signals."""
+"""``asynctasq worker --workers N``, as an operator runs it: processes, output, and signals."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,8 +26,7 @@ class AcmeDriver(MemoryDriver):
 """
 """A driver that may be used by several processes; what each of them dispatches is its own."""
 
-APP = """
-import os
+TASK = """
 from asynctasq import task
 
 @task
@@ -35,8 +35,13 @@ def work() -> None:
 
 work().dispatch_sync()
 """
-WAITS = 'print("running", flush=True); open("gate").close(); print("finished", flush=True)'
+QUICK = TASK.format(body="pass")
+WAITS = TASK.format(
+    body='print("running", flush=True); open("gate").close(); print("finished", flush=True)'
+)
 """Runs until somebody opens the gate."""
+IMPORTS = 'print("importing", flush=True); open("gate").close()'
+DIES = "import os; os._exit(5)"
 
 
 class Command:
@@ -82,13 +87,11 @@ class Shop:
         self.commands: list[Command] = []
         self.gate: int | None = None
 
-    def start(self, body: str, *words: str) -> Command:
-        Path("shop.py").write_text(APP.format(body=body))
-        self.commands.append(Command("--app", "shop", *words, path=self.path))
+    def start(self, app: str, *words: str) -> Command:
+        Path("shop.py").write_text(app)
+        words = ("--app", "shop", "--workers", "2", *words)
+        self.commands.append(Command(*words, path=self.path))
         return self.commands[-1]
-
-    def two(self, body: str, *words: str) -> Command:
-        return self.start(body, "--workers", "2", *words)
 
     def open_gate(self) -> None:
         """Whoever waits at it goes on, and whoever comes later."""
@@ -139,7 +142,7 @@ def test_how_a_worker_ended_is_said_in_words(code: int, text: str, shown: int) -
 
 @pytest.mark.concurrent
 def test_a_killed_worker_is_replaced(shop: Shop) -> None:
-    command = shop.two("pass")
+    command = shop.start(QUICK)
     command.until("worker_online", 2)
     killed = pids(command)[1]
     os.kill(killed, signal.SIGKILL)
@@ -153,7 +156,7 @@ def test_a_killed_worker_is_replaced(shop: Shop) -> None:
 @pytest.mark.concurrent
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_one_signal_to_the_group_lets_every_worker_finish(shop: Shop, number: int) -> None:
-    command = shop.two(WAITS)
+    command = shop.start(WAITS)
     command.until("running", 2)
     os.killpg(command.process.pid, number)
     command.until("workers stop")
@@ -165,7 +168,7 @@ def test_one_signal_to_the_group_lets_every_worker_finish(shop: Shop, number: in
 
 @pytest.mark.concurrent
 def test_a_signal_sent_to_supervisor_and_workers_alike_is_one_stop(shop: Shop) -> None:
-    command = shop.two(WAITS)
+    command = shop.start(WAITS)
     command.until("running", 2)
     for pid in (command.process.pid, *pids(command)):
         os.kill(pid, signal.SIGTERM)
@@ -176,8 +179,20 @@ def test_a_signal_sent_to_supervisor_and_workers_alike_is_one_stop(shop: Shop) -
 
 
 @pytest.mark.concurrent
+def test_a_stop_while_workers_start_is_as_clean(shop: Shop) -> None:
+    command = shop.start(IMPORTS)
+    command.until("importing")
+    os.killpg(command.process.pid, signal.SIGINT)
+    command.until("workers stop")
+    shop.open_gate()
+    assert command.ended() == 0
+    assert command.written.count(") started") == 1
+    assert not re.search("Aborted|Traceback", command.written)
+
+
+@pytest.mark.concurrent
 def test_a_second_signal_ends_all_at_once(shop: Shop) -> None:
-    command = shop.two(WAITS)
+    command = shop.start(WAITS)
     command.until("running", 2)
     command.process.terminate()
     command.until("workers stop")
@@ -189,7 +204,7 @@ def test_a_second_signal_ends_all_at_once(shop: Shop) -> None:
 
 @pytest.mark.concurrent
 def test_workers_stop_gracefully_when_their_supervisor_is_killed(shop: Shop) -> None:
-    command = shop.two(WAITS)
+    command = shop.start(WAITS)
     command.until("running", 2)
     command.process.kill()
     shop.open_gate()
@@ -210,7 +225,7 @@ def test_workers_stop_gracefully_when_their_supervisor_is_killed(shop: Shop) -> 
 def test_what_is_asked_for_wrongly_is_said_once_and_ends_with_2(
     shop: Shop, words: tuple[str, ...], said: str
 ) -> None:
-    command = shop.two("pass", *words)
+    command = shop.start(QUICK, *words)
     assert command.ended() == 2
     assert command.written.count(said) == 1
     assert "Traceback" not in command.written
@@ -218,23 +233,26 @@ def test_what_is_asked_for_wrongly_is_said_once_and_ends_with_2(
 
 @pytest.mark.concurrent
 def test_a_worker_that_dies_again_and_again_is_named_and_waited_for_ever_longer(shop: Shop) -> None:
-    command = shop.start("os._exit(5)", "--workers", "2")
+    command = shop.start(DIES)
     died = r"worker 1 \(pid \d+\) ended with exit code 5, a task did not stop within stop_grace"
     command.until(died + r" after its time-out: replaced in 1\.0 s")
     command.until(died + r" after its time-out: replaced in 2\.0 s")
+    before = time.monotonic()
     command.process.terminate()  # in the pause
     assert command.ended() == 0
+    assert time.monotonic() - before < 1.5
+    assert "worker 2" not in command.written
 
 
 @pytest.mark.concurrent
 def test_workers_that_have_run_their_tasks_are_not_replaced(shop: Shop) -> None:
-    command = shop.two("pass", "--max-tasks", "1")
+    command = shop.start(QUICK, "--max-tasks", "1")
     assert command.ended() == 0
     assert command.written.count(") started") == 2
 
 
 def test_the_process_list_shows_no_more_than_was_typed(shop: Shop) -> None:
-    command = shop.two(WAITS, "--concurrency", "3")
+    command = shop.start(WAITS, "--concurrency", "3")
     command.until("running", 2)
     ours, *theirs = (
         subprocess.check_output(["ps", "-ww", "-o", "args=", "-p", str(pid)], text=True).strip()
