@@ -70,6 +70,10 @@ class Registry(Generic[D]):
                 "defines it imported by the worker's --app?"
             ) from None
 
+    def __contains__(self, name: str) -> bool:
+        """Whether code here has registered that name."""
+        return name in self._definitions
+
     def names(self) -> tuple[str, ...]:
         """All registered names, sorted."""
         return tuple(sorted(self._definitions))

@@ -47,6 +47,8 @@ class Client:
         opening = self._opening.get(name)
         if opening is None or (opening.done() and _failed(opening)):
             opening = self._opening[name] = asyncio.ensure_future(self._open(name))
+        elif opening.done():
+            return opening.result()
         # One caller's cancellation must not take the driver from the others.
         return await asyncio.shield(opening)
 

@@ -62,7 +62,7 @@ async def run_on_loop(module: str, body: bytes, where: Where) -> Answer:
 def _load(module: str, body: bytes, where: Where) -> tuple[Runnable, bool]:
     """The task; ``module`` is what this worker's own code says that it is defined in."""
     envelope = decode_envelope(body)
-    if envelope.task not in TASKS.names():
+    if envelope.task not in TASKS:
         import_module(module)
     work = TASKS.get(envelope.task).load(envelope.args)
     id, queue, attempt = where
