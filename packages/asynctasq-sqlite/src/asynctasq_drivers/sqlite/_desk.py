@@ -10,22 +10,26 @@ looks are 4 ms apart while there is work, and grow apart to 250 ms while there i
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from time import monotonic
 from typing import Any, Final, TypeAlias
 
-from asynctasq.errors import DriverError
-from asynctasq_drivers.sqlite._errors import of_commit, translated
+from asynctasq.errors import DriverError, DriverUnavailable
+from asynctasq_drivers.sqlite._errors import locked, of_commit, translated
 from asynctasq_drivers.sqlite._job import Job
 from asynctasq_drivers.sqlite._outcomes import sweep
-from asynctasq_drivers.sqlite._session import Session
+from asynctasq_drivers.sqlite._self_wait import SelfWait
+from asynctasq_drivers.sqlite._session import WHEN_CLOSING, Session
 
 SHORTEST_LOOK: Final = 0.004
 LONGEST_LOOK: Final = 0.25
 """Seconds between two looks at the file while somebody waits."""
 LIVELY: Final = 1.0
 """Seconds after the last work for which the looks stay that near to each other."""
+TURN: Final = 0.05
+"""Seconds to wait for the lock before what came meanwhile is looked at."""
 SWEEP: Final = 1.0
 """Seconds between two sweeps of what has expired, while anything is written."""
 
@@ -35,13 +39,16 @@ Answer: TypeAlias = tuple[Job[Any], Any, DriverError | None]
 class Desk:
     """Carries out jobs over one session. Everything but ``listening`` is the thread's alone."""
 
-    def __init__(self, session: Session, announce: Callable[[], None]) -> None:
+    def __init__(self, session: Session, announce: Callable[[], None], self_wait: SelfWait) -> None:
         self.listening = False
         """Whether somebody waits here: set before the look after which nothing may be missed."""
         self._session = session
         self._announce = announce
+        self._self_wait = self_wait
+        self._locked_out: list[Job[Any]] = []
         self._waiting: list[Job[Any]] = []
         self._answers: list[Answer] = []
+        self._closing_at = float("inf")
         self._version: int | None = None
         self._next_due = 0.0
         self._lively = self._swept = monotonic()
@@ -51,13 +58,24 @@ class Desk:
         answers, self._answers = self._answers, []
         return answers
 
+    def close(self) -> None:
+        """Let nobody wait for long any more."""
+        self._closing_at = min(self._closing_at, monotonic())
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something has to be written still."""
+        return bool(self._locked_out)
+
     def fail_all(self, error: DriverError) -> list[Answer]:
         """The answers of all who are left."""
-        self._answers += [(job, None, error) for job in self._waiting]
+        self._fail([*self._locked_out, *self._waiting], error)
         return self.answered()
 
     def pause(self) -> float | None:
         """Seconds until the next look; None: nobody waits for anything."""
+        if self._locked_out:
+            return 0.0
         if not self._waiting:
             return None
         moment = monotonic()
@@ -68,10 +86,11 @@ class Desk:
 
     def carry_out(self, jobs: Sequence[Job[Any]]) -> None:
         """Write, then read; answers are kept until asked for."""
-        writing = [job for job in jobs if job.writes]
+        writing = [*self._locked_out, *(job for job in jobs if job.writes)]
+        self._locked_out = []
         try:
             if any(self._until_ready(job) <= 0 for job in writing):
-                self._transact(writing)
+                self._write(writing)
             else:
                 for job in writing:
                     self._answer(job, job.nothing)
@@ -90,9 +109,35 @@ class Desk:
         except DriverError as error:
             self._fail([job], error)
 
+    def _write(self, jobs: Sequence[Job[Any]]) -> None:
+        """Carry out jobs in one transaction, unless somebody else holds the lock."""
+        try:
+            self._session.begin(TURN)
+        except DriverUnavailable as error:
+            self._postpone([job for job in jobs if job.wanted()], error)
+        except DriverError as error:
+            self._fail(jobs, error)
+        else:
+            self._transact(jobs)
+
+    def _postpone(self, jobs: Sequence[Job[Any]], error: DriverError) -> None:
+        """Let them try again together with what comes meanwhile, for as long as allowed."""
+        moment, patience = monotonic(), self._session.patience
+        for job in jobs:
+            job.since = job.since or moment - TURN
+        if any(job.ids for job in jobs) and self._self_wait.is_found():
+            self._fail([job for job in jobs if job.ids], self._self_wait.error())
+            jobs = [job for job in jobs if not job.ids]
+        for job in jobs:
+            if moment >= min(job.since + patience, self._closing_at + WHEN_CLOSING):
+                said = locked(str(self._session.path), moment - job.since)
+                said.__cause__ = error.__cause__
+                self._fail([job], said)
+            else:
+                self._locked_out.append(job)
+
     def _transact(self, jobs: Sequence[Job[Any]]) -> None:
-        """Carry out jobs in one transaction. Raises only what kept it from beginning."""
-        self._session.begin()
+        """Work and commit; where that fails, each job alone."""
         committing = False
         try:
             with closing(self._session.connection.cursor()) as cursor:
@@ -102,31 +147,31 @@ class Desk:
             self._session.commit()
         except Exception as error:
             self._session.rollback()
-            self._failed(jobs, error, committing)
+            if len(jobs) == 1:
+                self._fail(jobs, self._said(error, jobs[0], committing))
+            else:
+                for job in jobs:
+                    self._write([job])
         else:
             self._committed(jobs, answers)
 
-    def _failed(self, jobs: Sequence[Job[Any]], error: Exception, committing: bool) -> None:
+    def _said(self, error: Exception, job: Job[Any], committing: bool) -> DriverError:
         path = str(self._session.path)
-        if len(jobs) == 1:
-            (job,) = jobs
-            said = of_commit(error, path, job.ids) if committing else translated(error, path)
-            if said is not error:
-                said.__cause__ = error
-            self._fail(jobs, said)
-        else:
-            for job in jobs:
-                self._transact([job])
+        said = of_commit(error, path, job.ids) if committing else translated(error, path)
+        if said is not error:
+            said.__cause__ = error
+        return said
 
     def _committed(self, jobs: Sequence[Job[Any]], answers: Sequence[Any]) -> None:
         for job, answer in zip(jobs, answers, strict=True):
+            job.since = 0.0
             self._answer(job, answer)
         self._lively = monotonic()
         if any(job.announces for job in jobs):
             self._next_due = 0.0
             self._announce()
 
-    def _sweep(self, cursor: Any) -> None:
+    def _sweep(self, cursor: sqlite3.Cursor) -> None:
         if monotonic() - self._swept > SWEEP and not sweep(cursor):
             self._swept = monotonic()
 
@@ -158,9 +203,9 @@ class Desk:
             if version != self._version:
                 self._version, self._lively = version, monotonic()
             self._serve_ready()
-        late = {job for job in self._waiting if end or job.until <= monotonic()}
-        self._waiting = [job for job in self._waiting if job not in late]
-        self._answers += [(job, job.nothing, None) for job in late]
+        moment = float("inf") if end else monotonic()
+        self._answers += [(job, job.nothing, None) for job in self._waiting if job.until <= moment]
+        self._waiting = [job for job in self._waiting if job.until > moment]
 
     def _serve_ready(self) -> None:
         waiting, self._next_due = list(self._waiting), float("inf")
@@ -169,8 +214,8 @@ class Desk:
             if seconds > 0:
                 self._next_due = min(self._next_due, monotonic() + seconds)
                 continue
+            self._waiting.remove(job)
             if job.writes:
-                self._transact([job])
+                self._write([job])
             else:
                 self._read(job)
-            self._waiting.remove(job)

@@ -206,7 +206,7 @@ class SqliteDriver:
         return await self._do(work, writes=True, announces=_announces(outcomes))
 
     async def extend(self, deliveries: Sequence[Delivery]) -> Renewed:
-        return await self._do(partial(_queue.extend, deliveries=deliveries), writes=True)
+        return await self._do(partial(_queue.extend, given=deliveries), writes=True)
 
     async def stats(self, queues: Sequence[str] | None = None) -> tuple[QueueStats, ...]:
         return await self._do(partial(_queue.stats, queues=queues), writes=False)

@@ -20,6 +20,7 @@ from asynctasq.errors import BackendRefused, DriverClosed, DriverError
 from asynctasq_drivers.sqlite import _neighbours as neighbours
 from asynctasq_drivers.sqlite._desk import Answer, Desk
 from asynctasq_drivers.sqlite._job import Job
+from asynctasq_drivers.sqlite._self_wait import SelfWait
 from asynctasq_drivers.sqlite._session import Session
 
 MANY: Final = 500
@@ -90,7 +91,8 @@ class Engine:
     def _serve(self, session: Session) -> DriverError | None:
         """Until it is stopped; returns what went wrong, if that is what ended it."""
         file = session.file
-        desk = self._desk = Desk(session, lambda: neighbours.wake(file, self))
+        self_wait = SelfWait(self.loop, session.path)
+        desk = self._desk = Desk(session, lambda: neighbours.wake(file, self), self_wait)
         neighbours.join(file, self)
         try:
             while self._turn(desk):
@@ -107,13 +109,18 @@ class Engine:
         return None
 
     def _turn(self, desk: Desk) -> bool:
+        """Do what there is to do; says whether to go on."""
         batch = self._next_batch(desk.pause())
+        if self._stopping.is_set():
+            desk.close()
         desk.carry_out([job for job in batch if isinstance(job, Job) and job.wanted()])
-        desk.look(end="end waits" in batch or "stop" in batch)
+        desk.look(end=not {"end waits", "stop"}.isdisjoint(batch))
         self._deliver(desk.answered())
-        if self.loop.is_closed() and "stop" not in batch:
+        if "stop" in batch and desk.is_busy:
+            self._inbox.put("stop")
+        elif self.loop.is_closed() and "stop" not in batch:
             self.stop()
-        return "stop" not in batch
+        return "stop" not in batch or desk.is_busy
 
     def _next_batch(self, pause: float | None) -> list[Job[Any] | Token]:
         batch: list[Job[Any] | Token] = []

@@ -29,6 +29,8 @@ class Job(Generic[T]):
     """Until when (monotonic seconds) an empty answer is waited over."""
     ready: Callable[[sqlite3.Cursor], float] | None = None
     """Seconds until there may be an answer, by a look that takes no lock; None: there is one."""
+    since: float = 0.0
+    """Since when (monotonic seconds) it waits for the lock."""
     nothing: Any = None
     """The answer when the time is up."""
 

@@ -40,6 +40,8 @@ def leave(file: FileId, one: Neighbour) -> None:
 
 def wake(file: FileId, by: Neighbour) -> None:
     """Wake all the others."""
+    if len(_BY_FILE.get(file, ())) < 2:
+        return  # as mostly; who joins just now has not looked yet
     with _LOCK:
         others = [one for one in _BY_FILE.get(file, ()) if one is not by]
     for one in others:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from asynctasq.driver import Delivery, Message, Purged, QueueStats, Renewed
 from asynctasq_drivers.sqlite._clock import now
-from asynctasq_drivers.sqlite._rows import delivery, message_row
+from asynctasq_drivers.sqlite._rows import deliveries, message_row
 from asynctasq_drivers.sqlite._statements import sql
 
 _ROW: Final = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -58,7 +58,7 @@ def take(cursor: sqlite3.Cursor, queues: Iterable[str], limit: int) -> tuple[Del
             asked = {"queue": queue, "now": moment, "limit": left}
             cursor.execute(_PROMOTE, asked)
             rows = cursor.execute(_TAKE, asked).fetchall()
-            taken += [delivery(queue, row) for row in rows]
+            taken += deliveries(queue, rows)
             if rows:
                 # At once: a queue that is named twice must not be looked at as it was.
                 seqs = json.dumps([row[0] for row in rows])
@@ -66,9 +66,9 @@ def take(cursor: sqlite3.Cursor, queues: Iterable[str], limit: int) -> tuple[Del
     return tuple(taken)
 
 
-def held(cursor: sqlite3.Cursor, deliveries: Iterable[Delivery]) -> set[tuple[int, int]]:
+def held(cursor: sqlite3.Cursor, given: Iterable[Delivery]) -> set[tuple[int, int]]:
     """The receipts that hold these messages now."""
-    seqs = json.dumps([_seq(each) for each in deliveries])
+    seqs = json.dumps([_seq(each) for each in given])
     return set(cursor.execute(_HELD, {"seqs": seqs}).fetchall())
 
 
@@ -77,11 +77,11 @@ def _seq(delivery: Delivery) -> Any:
     return receipt[0]
 
 
-def extend(cursor: sqlite3.Cursor, deliveries: Sequence[Delivery]) -> Renewed:
+def extend(cursor: sqlite3.Cursor, given: Sequence[Delivery]) -> Renewed:
     """Let the leases that are still held run anew."""
-    good = held(cursor, deliveries)
-    lost = tuple(each for each in deliveries if each.receipt not in good)
-    seqs = json.dumps([_seq(each) for each in deliveries if each.receipt in good])
+    good = held(cursor, given)
+    lost = tuple(each for each in given if each.receipt not in good)
+    seqs = json.dumps([_seq(each) for each in given if each.receipt in good])
     cursor.execute(_EXTEND, {"now": now(), "seqs": seqs})
     return Renewed(lost)
 

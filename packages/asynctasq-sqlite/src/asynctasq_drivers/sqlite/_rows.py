@@ -43,20 +43,26 @@ def _as_json(message: Message) -> str:
         raise InvalidMessage(f"message {message.id}: headers that are no text: {error}") from error
 
 
-def delivery(queue: str, row: Sequence[Any]) -> Delivery:
-    """A row of `take.sql`."""
-    seq, receipt, id, body, attempt, deliveries, lease, headers = row
-    return Delivery(
-        id=UUID(bytes=id),
-        queue=queue,
-        body=body,
-        attempt=attempt,
-        visibility_timeout=lease,
-        headers=_headers.decode(headers) if headers else _NO_HEADERS,
-        deliveries=deliveries,
-        receipt=(seq, receipt),
-        lease=lease,
-    )
+def deliveries(queue: str, rows: Sequence[Sequence[Any]]) -> list[Delivery]:
+    """Rows of `take.sql`."""
+    # All ids at once: to make them one by one takes as long as all the rest.
+    ids = msgspec.convert([row[2] for row in rows], list[UUID])
+    return [
+        Delivery(
+            id=id,
+            queue=queue,
+            body=body,
+            attempt=attempt,
+            visibility_timeout=lease,
+            headers=_headers.decode(headers) if headers else _NO_HEADERS,
+            deliveries=count,
+            receipt=(seq, receipt),
+            lease=lease,
+        )
+        for id, (seq, receipt, _, body, attempt, count, lease, headers) in zip(
+            ids, rows, strict=True
+        )
+    ]
 
 
 def state_of(state: int, due: int | None, now: int) -> TaskState | None:

@@ -43,7 +43,7 @@ def migrate(session: Session) -> tuple[Migration, ...]:
     """Apply what is pending, all of it in one transaction; returns what this call applied."""
     if not pending(session):
         return ()
-    session.begin()
+    session.begin(session.patience)
     try:
         with session.translating():
             version = _version(session.connection.cursor())

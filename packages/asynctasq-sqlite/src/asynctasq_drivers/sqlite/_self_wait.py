@@ -15,38 +15,50 @@ import os
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
+from time import monotonic
 from typing import Final
 
 from asynctasq.errors import BackendRefused
 
-FIRST_LOOK: Final = 0.05
-"""Seconds of waiting for a lock after which to look: longer than most transactions take."""
+SHORTEST: Final = 0.1
+"""Seconds between two looks, at first: each goes through all objects of the process."""
 _FILES: Final = "SELECT name = 'main', CAST(file AS BLOB) FROM pragma_database_list"
 
 
 class SelfWait:
-    """Looks, for one driver, at each wait for a lock that gets long."""
+    """Looks, for one driver, for a transaction that its own event loop's thread has open."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, path: Path) -> None:
         self._loop = loop
         self._path = path
-        self._next = FIRST_LOOK
         self._found = False
+        self._again = 0.0
+        self._pause = SHORTEST
 
-    def look(self, waited: float) -> None:
-        """Told by the driver's thread how long it has waited. Raises `BackendRefused`."""
-        if self._found:
-            self._found = False
-            raise BackendRefused(self_wait(self._path))
-        if waited < FIRST_LOOK:
-            self._next = FIRST_LOOK
-        elif waited >= self._next:
-            self._next = 4 * waited
-            # Only the thread that a connection belongs to may ask it for its file.
-            bound = [each for each in _in_transaction() if _is_bound_elsewhere(each)]
-            if bound:
-                with suppress(RuntimeError):
-                    self._loop.call_soon_threadsafe(self._ask, bound)
+    def is_found(self) -> bool:
+        """Asked by the driver's thread each time that it could not get the lock.
+
+        The answer is that of the last look; only the thread that a connection belongs to may ask
+        it for its file.
+        """
+        found, self._found = self._found, False
+        moment = monotonic()
+        if found or moment > self._again + 4 * self._pause:
+            self._pause = SHORTEST
+        if not found and moment >= self._again:
+            self._look()
+            self._again, self._pause = moment + self._pause, 2 * self._pause
+        return found
+
+    def error(self) -> BackendRefused:
+        """What is wrong, and what to do."""
+        return BackendRefused(self_wait(self._path))
+
+    def _look(self) -> None:
+        bound = [each for each in _in_transaction() if _is_bound_elsewhere(each)]
+        if bound:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._ask, bound)
 
     def _ask(self, candidates: list[sqlite3.Connection]) -> None:
         self._found = any(uses(each, self._path) for each in candidates if each.in_transaction)

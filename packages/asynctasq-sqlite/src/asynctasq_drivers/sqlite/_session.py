@@ -40,9 +40,9 @@ class Session:
 
     def __init__(self, path: Path, patience: float, stopping: Event) -> None:
         self.path = path
-        self.on_lock: Callable[[float], None] = lambda waited: None
-        """Told how many seconds a lock has been waited for; raises to end that."""
-        self._patience = patience
+        self.patience = patience
+        """Seconds that a call waits for a lock."""
+        self._name = str(path)
         self._stopping = stopping
 
     def open(self, synchronous: str, *, create: bool) -> None:
@@ -90,7 +90,7 @@ class Session:
 
     def check_file(self) -> None:
         """Refuse to go on with a file that nobody else can see any more."""
-        if _found(self.path) != self.file:
+        if _found(self._name) != self.file:
             raise BackendRefused(
                 f"sqlite file {self.path}: it was removed or replaced while this driver had it "
                 "open. What is written now would be lost: put it back and start anew"
@@ -104,14 +104,14 @@ class Session:
             )
         return version
 
-    def begin(self) -> None:
+    def begin(self, patience: float) -> None:
         """Get the write lock: nobody else writes until the transaction ends.
 
-        Raises `DriverUnavailable` when it could not be had in time.
+        Raises `DriverUnavailable` when it could not be had in so many seconds.
         """
         self.check_file()
         with self.translating():
-            self.patiently(lambda: self.connection.execute("BEGIN IMMEDIATE"))
+            self.patiently(lambda: self.connection.execute("BEGIN IMMEDIATE"), patience)
 
     def commit(self) -> None:
         """Make it last. Raises SQLite's own errors: what they mean depends on what was sent."""
@@ -135,21 +135,20 @@ class Session:
         finally:
             self.rollback()
 
-    def patiently(self, step: Callable[[], T]) -> T:
+    def patiently(self, step: Callable[[], T], patience: float | None = None) -> T:
         """Do something, again and again while a lock is in its way, for as long as allowed."""
-        start, pause, patience = monotonic(), SHORTEST_PAUSE, self._patience
+        start, pause = monotonic(), SHORTEST_PAUSE
         while True:
             try:
                 return step()
             except sqlite3.Error as error:
                 if not is_locked(error):
                     raise
-                waited = monotonic() - start
-                if waited >= patience:
-                    raise locked(str(self.path), patience) from error
-            self.on_lock(waited)
-            if patience > WHEN_CLOSING and self._stopping.is_set():
-                patience = min(patience, waited + WHEN_CLOSING)
+                allowed = self.patience if patience is None else patience
+                if self._stopping.is_set():
+                    allowed = min(allowed, WHEN_CLOSING)
+                if monotonic() - start >= allowed:
+                    raise locked(self._name, allowed) from error
             sleep(pause)
             pause = min(1.5 * pause, LONGEST_PAUSE)
 
@@ -174,7 +173,7 @@ def _check_place(path: Path, create: bool) -> None:
         )
 
 
-def _found(path: Path) -> FileId:
+def _found(path: Path | str) -> FileId:
     try:
         found = os.stat(path)
     except OSError:

@@ -7,7 +7,7 @@ from typing import Final
 
 from asynctasq.driver import Migration
 
-_FOLDER: Final = files(__package__) / "sql"
+_FOLDER: Final = files("asynctasq_drivers.sqlite") / "sql"
 
 
 def sql(name: str) -> str:
