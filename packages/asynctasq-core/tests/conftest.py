@@ -1,22 +1,29 @@
-"""What tests of several rooms share: a clean surrounding, and distributions to be found in it."""
+"""What tests of several rooms share: a clean surrounding, a backend, distributions to be found."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from textwrap import dedent
+from uuid import uuid4
 
 # The first three before a test narrows the import path: core imports them only when needed.
 import click
 import dotenv  # noqa: F401
 import pytest
+import pytest_asyncio
 import rich.table  # noqa: F401
 
+import asynctasq
 import asynctasq.config._state as state
 from asynctasq import plugins
+from asynctasq.driver import Context, StoredTask, TaskState
+from asynctasq.memory import MemoryDriver
+
+_STATES: tuple[TaskState, ...] = ("scheduled", "pending", "running", "completed", "dead")
 
 
 @pytest.fixture
@@ -30,6 +37,34 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.chdir(folder)
     monkeypatch.setattr(state, "_state", state._State())
     return folder
+
+
+@pytest.fixture
+def queue() -> str:
+    """A queue that nobody else uses: all memory drivers share one store."""
+    return f"queue-{uuid4().hex}"
+
+
+@pytest_asyncio.fixture
+async def memory(clean: Path) -> AsyncIterator[MemoryDriver]:
+    """The memory backend, configured; a driver to look into it."""
+    asynctasq.init({"driver": "memory"})
+    driver = MemoryDriver(None, Context())
+    await driver.open()
+    yield driver
+    await driver.close()
+    await asynctasq.close()
+
+
+@pytest.fixture
+def stored(memory: MemoryDriver, queue: str) -> Callable[[], Awaitable[list[StoredTask]]]:
+    """Everything that the backend holds on `queue`."""
+
+    async def look() -> list[StoredTask]:
+        pages = [await memory.list(state, queue, 10_000) for state in _STATES]
+        return [task for page in pages for task in page.tasks]
+
+    return look
 
 
 DRIVER = """

@@ -5,35 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
-from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 
-import asynctasq
-from asynctasq.driver import Context
 from asynctasq.events import Event
-from asynctasq.memory import MemoryDriver
-
-
-@pytest.fixture
-def queue() -> str:
-    """A queue that nobody else uses: all memory drivers share one store."""
-    return f"queue-{uuid4().hex}"
-
-
-@pytest_asyncio.fixture
-async def memory(clean: Path) -> AsyncIterator[MemoryDriver]:
-    """The memory backend, configured; a driver to look into it."""
-    asynctasq.init({"driver": "memory"})
-    driver = MemoryDriver(None, Context())
-    await driver.open()
-    yield driver
-    await driver.close()
-    await asynctasq.close()
 
 
 class Recorder:

@@ -4,50 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from types import ModuleType
 from typing import Any
-from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 
 import asynctasq
 from asynctasq import plugins
-from asynctasq.driver import Context, Message, StoredTask, TaskState
+from asynctasq.driver import Message
 from asynctasq.events import Event
 from asynctasq.memory import MemoryDriver
-
-_STATES: tuple[TaskState, ...] = ("scheduled", "pending", "running", "completed", "dead")
-
-
-@pytest.fixture
-def queue() -> str:
-    """A queue that nobody else uses: all memory drivers share one store."""
-    return f"queue-{uuid4().hex}"
-
-
-@pytest_asyncio.fixture
-async def memory(clean: Path) -> AsyncIterator[MemoryDriver]:
-    """The memory backend, configured; a driver to look into it."""
-    asynctasq.init({"driver": "memory"})
-    driver = MemoryDriver(None, Context())
-    await driver.open()
-    yield driver
-    await driver.close()
-    await asynctasq.close()
-
-
-@pytest.fixture
-def stored(memory: MemoryDriver, queue: str) -> Callable[[], Awaitable[list[StoredTask]]]:
-    """Everything that the backend holds on `queue`."""
-
-    async def look() -> list[StoredTask]:
-        pages = [await memory.list(state, queue, 10_000) for state in _STATES]
-        return [task for page in pages for task in page.tasks]
-
-    return look
 
 
 @pytest.fixture
