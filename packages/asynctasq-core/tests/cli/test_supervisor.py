@@ -112,8 +112,8 @@ def shop(site) -> Iterator[Shop]:
         command.output.close()
 
 
-def pids(command: Command) -> list[int]:
-    return [int(pid) for pid in command.until(r"worker \d \(pid (\d+)\) started", 2)]
+def pids(command: Command, count: int = 2) -> list[int]:
+    return [int(pid) for pid in command.until(r"worker \d \(pid (\d+)\) started", count)]
 
 
 @pytest.mark.parametrize(
@@ -179,12 +179,16 @@ def test_a_signal_sent_to_supervisor_and_workers_alike_is_one_stop(shop: Shop) -
 
 
 @pytest.mark.concurrent
-def test_a_stop_while_workers_start_is_as_clean(shop: Shop) -> None:
+@pytest.mark.parametrize("reached", [False, True], ids=["group", "everybody"])
+def test_a_stop_while_workers_start_is_as_clean(shop: Shop, reached: bool) -> None:
     command = shop.start(IMPORTS)
     command.until("importing")
     os.killpg(command.process.pid, signal.SIGINT)
     command.until("workers stop")
-    shop.open_gate()
+    if reached:
+        os.kill(pids(command, 1)[0], signal.SIGTERM)
+    else:
+        shop.open_gate()
     assert command.ended() == 0
     assert command.written.count(") started") == 1
     assert not re.search("Aborted|Traceback", command.written)

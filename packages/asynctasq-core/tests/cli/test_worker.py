@@ -99,9 +99,12 @@ def test_an_error_in_the_app_shows_its_own_lines_and_ends_with_1(
     assert [Path(file).name for file in files] == ["shop.py"]
 
 
-def test_an_error_in_a_package_above_the_app_shows_its_own_lines(tmp_path: Path) -> None:
+@pytest.mark.parametrize("source", ["1 / 0\n", "import sho\n"])
+def test_an_error_in_a_package_above_the_app_shows_its_own_lines(
+    tmp_path: Path, source: str
+) -> None:
     (tmp_path / "shop").mkdir()
-    (tmp_path / "shop" / "__init__.py").write_text("1 / 0\n")
+    (tmp_path / "shop" / "__init__.py").write_text(source)
     (tmp_path / "shop" / "tasks.py").touch()
     with start(tmp_path, "--app", "shop.tasks", "--driver", "memory") as process:
         _, errors = process.communicate(timeout=20)

@@ -60,7 +60,8 @@ class _Supervisor:
         self._stopping = asyncio.Event()
         self._signals = 0
         self._at_once: asyncio.Future[None] | None = None
-        self._running: dict[Process, socket.socket] = {}
+        self._running: set[Process] = set()
+        self._ends: set[socket.socket] = set()
         self._codes: list[int] = []
 
     async def run(self) -> int:
@@ -105,24 +106,18 @@ class _Supervisor:
 
     async def _run_one(self, number: int) -> tuple[int | None, int]:
         """Run a process from its start to its end; its id and exit code."""
-        loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
-        with ours:
-            try:
-                process = await self._start(theirs)
-            except OSError as error:  # no memory, no process ids, no files left
-                logger.error("worker %d cannot be started: %s", number, error)
-                return None, ExitCode.FAILED
+        self._ends.add(ours)  # before it runs: a stop may come in between
+        try:
+            process = await self._start(theirs)
             logger.info("worker %d (pid %d) started", number, process.pid)
-            self._running[process] = ours
-            loop.add_reader(ours, self._told, ours)
-            if self._stopping.is_set():
-                ours.shutdown(socket.SHUT_WR)
-            try:
-                return process.pid, await process.wait()
-            finally:
-                loop.remove_reader(ours)
-                del self._running[process]
+            return process.pid, await self._ended(process, ours)
+        except OSError as error:  # no memory, no process ids, no files left
+            logger.error("worker %d cannot be started: %s", number, error)
+            return None, ExitCode.FAILED
+        finally:
+            self._ends.remove(ours)
+            ours.close()
 
     async def _start(self, theirs: socket.socket) -> Process:
         with theirs:
@@ -133,6 +128,16 @@ class _Supervisor:
                 pass_fds=(end,),
                 process_group=0,
             )
+
+    async def _ended(self, process: Process, ours: socket.socket) -> int:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(ours, self._told, ours)
+        self._running.add(process)
+        try:
+            return await process.wait()
+        finally:
+            self._running.remove(process)
+            loop.remove_reader(ours)
 
     def _told(self, ours: socket.socket) -> None:
         """A process has something to say: that it is configured, or that it ends."""
@@ -153,7 +158,7 @@ class _Supervisor:
     def _stop(self) -> None:
         self._stopping.set()
         self._configured.set()  # nobody is to wait for it any longer
-        for ours in self._running.values():
+        for ours in self._ends:
             with suppress(OSError):  # it has ended by itself
                 ours.shutdown(socket.SHUT_WR)
 
