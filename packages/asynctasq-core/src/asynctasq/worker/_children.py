@@ -71,8 +71,13 @@ class Children:
 
     def start(self, jobs: Sequence[Job]) -> None:
         """Run these, which have their places, and what can be run of those in the tray."""
-        for job in (*jobs, *self._slots.children_tray.take()):
-            self._runs[job] = asyncio.ensure_future(self._run(job))
+        for job in jobs:
+            self._begin(job)
+        while (job := self._slots.children_tray.take()) is not None:
+            self._begin(job)
+
+    def _begin(self, job: Job) -> None:
+        self._runs[job] = asyncio.ensure_future(self._run(job))
 
     def stop(self, job: Job) -> None:
         """Kill its child, and give it back."""

@@ -67,7 +67,7 @@ class Engine:
             report,
         )
         ended: Mailbox[Ended] = Mailbox(self.loop, self._ended)
-        self._runner = Runner(settings.config, self._places, self._slots.tray, report, ended)
+        self._runner = Runner(settings.config, self._slots.tray, report, ended)
         self._starts: Mailbox[Job] = Mailbox(self._main, self._runner.start)
         self._stops: Mailbox[Job] = Mailbox(self._main, self._runner.stop)
         report.dead = Mailbox(self._main, self._runner.call_failed)

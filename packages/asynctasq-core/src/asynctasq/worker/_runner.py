@@ -20,7 +20,7 @@ from asynctasq.worker._mailbox import Mailbox
 from asynctasq.worker._report import Reporter
 from asynctasq.worker._slots import Ended
 from asynctasq.worker._threads import DaemonThreads
-from asynctasq.worker._tray import Places, Tray
+from asynctasq.worker._tray import Tray
 
 logger = logging.getLogger("asynctasq.worker")
 
@@ -31,13 +31,11 @@ class Runner:
     def __init__(
         self,
         config: Config,
-        places: Places,
         tray: Tray,
         report: Reporter,
         ended: Mailbox[Ended],
     ) -> None:
         self._config = config
-        self._places = places
         self._tray = tray
         self._report = report
         self._ended = ended
@@ -53,8 +51,13 @@ class Runner:
 
     def start(self, jobs: Sequence[Job]) -> None:
         """Run these, which have their places, and what can be run of those in the tray."""
-        for job in (*jobs, *self._tray.take()):
-            job.running = self._loop.create_task(self._run(job), context=self._context.copy())
+        for job in jobs:
+            self._begin(job)
+        while (job := self._tray.take()) is not None:
+            self._begin(job)
+
+    def _begin(self, job: Job) -> None:
+        job.running = self._loop.create_task(self._run(job), context=self._context.copy())
 
     def stop(self, jobs: Sequence[Job]) -> None:
         """The worker shuts down: cancel them, to be given back. What runs in a thread goes on."""
@@ -83,8 +86,8 @@ class Runner:
 
     def _end(self, job: Job, outcome: Outcome | PayloadError) -> None:
         self._ended.put((job, outcome))
-        self._places.free()
-        self.start(())  # no slot waits for the other loop
+        if (following := self._tray.follow()) is not None:  # no slot waits for the other loop
+            self._begin(following)
 
     async def _execute(self, job: Job) -> Any:
         """Run the attempt, within its time-out; raises what it raises."""

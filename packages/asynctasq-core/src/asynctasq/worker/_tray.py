@@ -42,15 +42,19 @@ class Tray:
         """Let a job wait for a place."""
         self._ready.append(job)
 
-    def take(self) -> Iterator[Job]:
-        """The jobs that can start now; each has its place."""
-        while self._ready and self._places.take():
-            try:
-                job = self._ready.popleft()
-            except IndexError:  # the other side was quicker
-                self._places.free()
-                return
-            yield job
+    def take(self) -> Job | None:
+        """The job that can start now; it has its place. None: no job, or no place for one."""
+        if not self._ready or not self._places.take():
+            return None
+        return self.follow()
+
+    def follow(self) -> Job | None:
+        """The job that starts in a place just left; None: none waits, and the place is free."""
+        try:
+            return self._ready.popleft()
+        except IndexError:
+            self._places.free()
+            return None
 
     def waiting_since(self) -> float:
         """When the first of those that wait came; infinity: none waits."""
