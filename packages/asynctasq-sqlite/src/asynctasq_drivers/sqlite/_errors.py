@@ -61,7 +61,7 @@ def translated(error: BaseException, path: str) -> DriverError:
 
 def locked(path: str, seconds: float | None) -> DriverUnavailable:
     """Somebody else holds the lock, and held it for so long."""
-    waited = "" if seconds is None else f" for {seconds:g} s (sqlite_busy_timeout)"
+    waited = "" if seconds is None else f" for {seconds:.1f} s (sqlite_busy_timeout)"
     return DriverUnavailable(
         f"sqlite file {path}: somebody else's transaction has locked it{waited}; "
         "look for a program that leaves one open"
