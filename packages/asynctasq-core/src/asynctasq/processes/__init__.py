@@ -1,0 +1,6 @@
+"""Child processes with warm event loops, for tasks that would hold up a worker's own."""
+
+from asynctasq.processes._died import ChildDied
+from asynctasq.processes._manager import ProcessPoolManager, get_default_manager
+
+__all__ = ["ChildDied", "ProcessPoolManager", "get_default_manager"]

@@ -1,0 +1,111 @@
+"""What a child process does: import, say that it is ready, then run what it is sent.
+
+Each message is pickled by hand, so that one that cannot be read is an error of its run only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from multiprocessing.connection import Connection
+from typing import Any
+
+from asynctasq._loop import fastest_loop
+
+_PARENT_CHECK = 1.0
+"""Seconds between looks at the parent, where a copy of its end of the line outlives it."""
+
+
+def main(descriptor: int) -> None:
+    """Serve the parent at the other end of this socket until it says so, or is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    line: Connection[Any, Any] = Connection(descriptor)
+    os.set_inheritable(descriptor, False)
+    parent, modules = pickle.loads(line.recv_bytes())
+    messages: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(line, parent, messages), daemon=True).start()
+    failed = _import(modules)
+    line.send_bytes(pickle.dumps(failed))
+    if failed is None:
+        _serve(line, messages)
+
+
+def _receive(line: Connection[Any, Any], parent: int, messages: queue.SimpleQueue[bytes]) -> None:
+    # In a thread, so that a child that computes ends with its parent, too.
+    try:
+        while True:
+            while not line.poll(_PARENT_CHECK):
+                if os.getppid() != parent:
+                    os._exit(1)
+            messages.put(line.recv_bytes())
+    except (EOFError, OSError):
+        os._exit(1)
+
+
+def _import(modules: Sequence[str]) -> str | None:
+    for module in modules:
+        try:
+            import_module(module)
+        except BaseException as error:
+            text = "".join(traceback.format_exception_only(error)).strip()
+            return f"a child process cannot import {module!r}: {text}"
+    return None
+
+
+def _serve(line: Connection[Any, Any], messages: queue.SimpleQueue[bytes]) -> None:
+    with asyncio.Runner(loop_factory=fastest_loop()) as runner:
+        runner.get_loop()
+        while message := messages.get():
+            answer = _answer(runner, message)
+            sys.stdout.flush()
+            line.send_bytes(answer)
+            _cancel_leftovers(runner)
+
+
+def _answer(runner: asyncio.Runner, message: bytes) -> bytes:
+    try:
+        function, args = pickle.loads(message)
+        value = function(*args)
+        if inspect.isawaitable(value):
+            value = _wait_for(runner, value)
+        return pickle.dumps((True, value, ""))
+    except BaseException as error:
+        return _failure(error)
+
+
+def _wait_for(runner: asyncio.Runner, awaitable: Any) -> Any:
+    async def awaiting() -> Any:
+        return await awaitable
+
+    return runner.run(awaiting())
+
+
+def _failure(error: BaseException) -> bytes:
+    text = "".join(traceback.format_exception(error))
+    if not isinstance(error, Exception) or isinstance(error, StopIteration | StopAsyncIteration):
+        # Raised again in the parent, these would end its loop, or be taken for a cancellation.
+        error = RuntimeError(f"it raised {error!r}")
+    try:
+        message = pickle.dumps((False, error, text))
+        pickle.loads(message)
+    except Exception:
+        stand_in = RuntimeError(f"{type(error).__qualname__}: {error}")
+        return pickle.dumps((False, stand_in, text))
+    return message
+
+
+def _cancel_leftovers(runner: asyncio.Runner) -> None:
+    loop = runner.get_loop()
+    if pending := asyncio.all_tasks(loop):
+        for task in pending:
+            task.cancel()
+        loop.run_until_complete(asyncio.wait(pending, timeout=1.0))
