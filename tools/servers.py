@@ -6,9 +6,11 @@ import os
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tools.workspace import Package
+if TYPE_CHECKING:  # tools/services.py runs before anything is installed that this imports
+    from tools.workspace import Package
 
 DEFAULTS = {
     "mysql": "mysql://root@127.0.0.1:3306/test",

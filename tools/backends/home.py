@@ -1,0 +1,34 @@
+"""The folder in which the rooms of this checkout and this user are."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def place() -> Path:
+    """Where it is, or would be. The name is short: paths of sockets may have 107 bytes."""
+    checkout = hashlib.sha256(str(_ROOT).encode()).hexdigest()[:8]
+    return Path(tempfile.gettempdir()) / f"asynctasq-{os.getuid()}-{checkout}"
+
+
+def home() -> Path:
+    """The folder, made if needed. Raises `PermissionError` where it is somebody else's."""
+    folder = place()
+    with suppress(FileExistsError):
+        folder.mkdir()
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise PermissionError(f"{folder} is not yours: remove it, or set TMPDIR")
+    folder.chmod(0o711)  # servers run as another user than root
+    return folder
+
+
+def tidy() -> None:
+    """Remove it once it is empty."""
+    with suppress(OSError):
+        place().rmdir()

@@ -1,0 +1,274 @@
+"""One private server: a folder with its data, its log and a record of its process."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from tools.backends import hello, processes
+from tools.backends.home import home
+from tools.backends.processes import Process
+from tools.backends.recipes import RECIPES, Command, Recipe
+
+_PATIENCE = {"start": 45.0, "stop": 15.0, "kill": 5.0}
+_TAIL = 20
+
+
+class Failed(Exception):
+    """A server could not be prepared or started; the message ends with the end of its log."""
+
+
+@dataclass
+class Room:
+    """A server with a port and data of its own, which stay through stop and start."""
+
+    name: str
+    folder: Path
+    port: int
+    owner: Process | None = None
+    """Whose end makes it an orphan; None: it stays until `tools/services.py down`."""
+    process: Process | None = None
+    _child: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def url(self) -> str:
+        """Where its clients find it, on every start."""
+        return self._recipe.url.format(port=self.port)
+
+    def prepare(self) -> None:
+        """Fill its empty data folder. Raises `Failed` where that does not work."""
+        self._record()
+        self._data.mkdir(mode=0o700)
+        commands = self._recipe.prepare(self._data)
+        account = _account()
+        if account.user is not None and account.group is not None:
+            for path in [self._data, *self._data.iterdir()]:
+                os.chown(path, account.user, account.group)
+        for command in commands:
+            self._run(command)
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process of it is left."""
+        return bool(self._family())
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether it belonged to a process that has ended."""
+        return self.owner is not None and processes.current(self.owner.pid) != self.owner
+
+    def answers(self) -> bool:
+        """Whether it greets in its protocol."""
+        return self.alive and hello.answers(self.name, self.url)
+
+    def start(self) -> None:
+        """Start it on its data, and wait until it answers. Raises `Failed` where it does not."""
+        if self.alive:
+            return
+        command, account = self._recipe.serve(self._data, self.port), _account()
+        with self._log.open("ab") as log:
+            self._child = subprocess.Popen(
+                command.words,
+                cwd=self._data,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                user=account.user,
+                group=account.group,
+                extra_groups=account.others,
+            )
+        self.process = processes.current(self._child.pid)
+        self._record()
+        self._await_hello()
+
+    def stop(self) -> None:
+        """Ask it to stop, and wait until nothing of it is left."""
+        family = self._family()
+        # A stopped process takes note of a signal once it goes on.
+        processes.send(family, signal.SIGCONT)
+        told = family if self._recipe.tell_all else [p for p in family if p == self.process]
+        processes.send(told, self._recipe.stop)
+        if self._wait_gone(family, _PATIENCE["stop"]) or self.alive:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it as a power cut does: all of its processes at once, without a word."""
+        while family := self._family():
+            processes.send(family, signal.SIGKILL)
+            if self._wait_gone(family, _PATIENCE["kill"]):
+                raise Failed(f"{self.name}: processes outlive SIGKILL: {family}")
+
+    def pause(self) -> None:
+        """Let it hang: connections stay open, and nothing is answered."""
+        processes.send(self._family(), signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        processes.send(self._family(), signal.SIGCONT)
+
+    def remove(self) -> None:
+        """Stop it and remove its folder, with all data."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def _recipe(self) -> Recipe:
+        return RECIPES[self.name]
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "log"
+
+    def _family(self) -> list[Process]:
+        return processes.family(self.process, self.folder) if self.process else []
+
+    def _wait_gone(self, family: list[Process], seconds: float) -> list[Process]:
+        left = processes.wait_gone(family, seconds)
+        if self._child and self.process not in left:
+            self._child.wait()
+        return left
+
+    def _environment(self) -> dict[str, str]:
+        words = {name: os.environ[name] for name in ("PATH", "TZ") if name in os.environ}
+        own = self._recipe.environment(self._data, self.port)
+        return {**words, "HOME": str(self._data), "LC_ALL": "C.UTF-8", **own}
+
+    def _await_hello(self) -> None:
+        limit = time.monotonic() + _PATIENCE["start"]
+        while not hello.answers(self.name, self.url):
+            if not self.alive:
+                self._wait_gone([], 0)
+                raise Failed(f"{self.name} ended while it started:\n{self._tail()}")
+            if time.monotonic() > limit:
+                self.kill()
+                raise Failed(
+                    f"{self.name} did not answer for {_PATIENCE['start']:g} s:\n{self._tail()}"
+                )
+            time.sleep(0.02)
+
+    def _tail(self) -> str:
+        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(f"    {line}" for line in lines[-_TAIL:])
+
+    def _run(self, command: Command) -> None:
+        account = _account()
+        with self._log.open("ab") as log:
+            done = subprocess.run(
+                command.words,
+                cwd=self._data,
+                env=self._environment(),
+                input=command.feed.encode(),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                check=False,
+                user=account.user,
+                group=account.group,
+                extra_groups=account.others,
+            )
+        if done.returncode:
+            raise Failed(f"{self.name}: {command.words[0]} failed:\n{self._tail()}")
+
+    def _record(self) -> None:
+        content = {
+            "name": self.name,
+            "port": self.port,
+            "owner": _plain(self.owner),
+            "process": _plain(self.process),
+        }
+        fresh = self.folder / "room.json.new"
+        fresh.write_text(json.dumps(content), encoding="utf-8")
+        fresh.replace(self.folder / "room.json")
+
+
+def create(name: str, owner: Process | None = None) -> Room:
+    """A started server in a new room; its folder is gone where that fails. Raises `Failed`."""
+    recipe = RECIPES[name]
+    if missing := recipe.missing():
+        raise Failed(f"{name} needs {', '.join(missing)}: install {recipe.package}")
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=home()))
+    folder.chmod(0o711)
+    room = Room(name, folder, _free_port(recipe.ports), owner)
+    try:
+        room.prepare()
+        room.start()
+    except BaseException:
+        room.remove()
+        raise
+    return room
+
+
+@contextmanager
+def private(name: str) -> Iterator[Room]:
+    """A server for one test or a few: `mysql`, `postgres`, `rabbitmq` or `redis`.
+
+    It may be stopped, killed and paused at will, and is removed at the end. Raises `Failed`.
+    """
+    room = create(name, owner=processes.current(os.getpid()))
+    try:
+        yield room
+    finally:
+        room.remove()
+
+
+def load(folder: Path) -> Room | None:
+    """The room in that folder; None where it is none, or is being made or removed."""
+    try:
+        content = json.loads((folder / "room.json").read_text(encoding="utf-8"))
+        owner, process = (Process(*p) if (p := content[k]) else None for k in ("owner", "process"))
+        return Room(content["name"], folder, content["port"], owner, process)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _plain(process: Process | None) -> tuple[int, int] | None:
+    return (process.pid, process.started) if process else None
+
+
+class _Account(NamedTuple):
+    """As whom a server runs; None: as we do."""
+
+    user: int | None = None
+    group: int | None = None
+    others: list[int] | None = None
+
+
+def _account() -> _Account:
+    """Servers refuse to run as root, or should."""
+    if os.getuid():
+        return _Account()
+    nobody = pwd.getpwnam("nobody")
+    return _Account(nobody.pw_uid, nobody.pw_gid, [])
+
+
+def _free_port(count: int) -> int:
+    """The first of so many ports in a row; below those that outgoing connections are given."""
+    for _ in range(200):
+        first = random.randrange(20_000, 32_000)
+        try:
+            with ExitStack() as stack:
+                for port in range(first, first + count):
+                    stack.enter_context(socket.create_server(("127.0.0.1", port)))
+                return first
+        except OSError:
+            continue
+    raise Failed("no free port between 20000 and 32000 on 127.0.0.1")
