@@ -86,7 +86,7 @@ class Child:
         try:
             while not self._line.poll(_rest(deadline)):
                 if deadline is not None and time.monotonic() >= deadline:
-                    self.kill()
+                    self.end()
                     raise TimeoutError("a run in a child process took too long: it was killed")
                 if not self.is_alive and not self._line.poll(0):
                     raise EOFError
@@ -103,6 +103,11 @@ class Child:
     def kill(self) -> None:
         """End it at once, from any thread."""
         self._process.kill()
+
+    def end(self) -> None:
+        """End it at once and wait for that: a dying child would still accept a message."""
+        self.kill()
+        self._process.wait()
 
     def close(self, grace: float) -> None:
         """End it: gently for so many seconds, then at once."""

@@ -18,6 +18,8 @@ _LOOK = 1.0
 _BACK_OFF = (0.1, 30.0)
 """The first and the longest pause, in seconds, after a child that did not start."""
 _GRACE = 5.0
+_STARTS = 3
+"""Attempts before the back-off: one that is killed as it starts says nothing about the next."""
 
 
 class RemoteTraceback(Exception):
@@ -53,6 +55,8 @@ class Job:
         finally:
             with self._lock:
                 self._child = None
+            if self._is_dropped:
+                child.end()
 
 
 class Slot(threading.Thread):
@@ -142,20 +146,27 @@ class Slot(threading.Thread):
             self._start()
 
     def _start(self) -> None:
-        try:
-            self.child = child = Child(self._modules)
-            if self._is_killed:
-                child.kill()
-            child.wait_until_ready()
-        except Exception as error:
-            if self.child is not None:
-                self.child.close(0)
-            self.child, self._failed = None, error
-            first, longest = _BACK_OFF
-            self._retry_at = time.monotonic() + min(longest, first * 2**self._failures)
-            self._failures = min(self._failures + 1, 16)
-        else:
-            self._failed, self._failures = None, 0
+        for _ in range(_STARTS):
+            try:
+                self._start_once()
+            except Exception as error:
+                if self.child is not None:
+                    self.child.close(0)
+                self.child, self._failed = None, error
+                if self._is_killed or not isinstance(error, ChildDied):
+                    break
+            else:
+                self._failed, self._failures = None, 0
+                return
+        first, longest = _BACK_OFF
+        self._retry_at = time.monotonic() + min(longest, first * 2**self._failures)
+        self._failures = min(self._failures + 1, 16)
+
+    def _start_once(self) -> None:
+        self.child = child = Child(self._modules)
+        if self._is_killed:
+            child.kill()
+        child.wait_until_ready()
 
 
 def _read(answer: bytes) -> tuple[bool, Any, str]:
