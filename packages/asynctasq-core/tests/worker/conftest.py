@@ -1,20 +1,34 @@
-"""What the tests of the worker share: a backend, drivers made for one test, and a look inside."""
+"""What the tests of the worker share: drivers made for one test, loops, and processes."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
+from textwrap import dedent
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
+import msgspec
 import pytest
 
 import asynctasq
 from asynctasq import plugins
+from asynctasq._loop import fastest_loop
+from asynctasq.codec import Envelope, encode_envelope
 from asynctasq.driver import Message
 from asynctasq.events import Event
 from asynctasq.memory import MemoryDriver
+from asynctasq.worker import Worker
+
+from ..conformance.remote_server import Server  # noqa: TID252
+
+with suppress(ImportError):  # before a test narrows the import path
+    import uvloop  # noqa: F401
 
 
 @pytest.fixture
@@ -92,3 +106,147 @@ async def until(reached: Callable[[], Any], seconds: float = 5.0) -> None:
 @pytest.fixture(name="until")
 def _until() -> Callable[..., Awaitable[None]]:
     return until
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def loop(request: pytest.FixtureRequest) -> str:
+    """The kind of loop that tasks run on."""
+    if request.param == "uvloop":
+        pytest.importorskip("uvloop")
+    name: str = request.param
+    return name
+
+
+@asynccontextmanager
+async def apart(worker: Worker, loop: str = "asyncio") -> AsyncIterator[Worker]:
+    """A worker whose tasks run on a loop of their own, in a thread: they can block no test."""
+    factory = asyncio.new_event_loop if loop == "asyncio" else fastest_loop()
+
+    def serve() -> None:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(worker.run())
+
+    running = asyncio.ensure_future(asyncio.to_thread(serve))
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        await running
+
+
+@pytest.fixture(name="apart")
+def _apart() -> Callable[..., AbstractAsyncContextManager[Worker]]:
+    return apart
+
+
+def envelope(task: str, timeout: float | None = None, **arguments: Any) -> bytes:
+    """What a producer elsewhere would have sent."""
+    raw = msgspec.Raw(msgspec.msgpack.encode(arguments))
+    return encode_envelope(Envelope(1, task, raw, 3, "fixed", 0.0, 0.0, timeout, None, True))
+
+
+Put: TypeAlias = Callable[..., Awaitable[Message]]
+
+
+@pytest.fixture
+def put(memory: MemoryDriver, queue: str) -> Put:
+    """Enqueue a task that need not be known here."""
+
+    async def enqueue(
+        task: str, lease: float = 30, timeout: float | None = None, **arguments: Any
+    ) -> Message:
+        body = envelope(task, timeout, **arguments)
+        message = Message(queue=queue, body=body, visibility_timeout=lease)
+        await memory.enqueue([message])
+        return message
+
+    return enqueue
+
+
+PROGRAM = """
+import asyncio, ctypes, hashlib, os, signal, sys, threading, time
+import asynctasq
+from asynctasq import task
+from asynctasq.errors import WorkerFailed
+from asynctasq.worker import Worker
+
+def say(text):
+    with open(os.environ["JOURNAL"], "a") as journal:
+        journal.write(f"{text}\\n")
+
+def said(text):
+    with open(os.environ["JOURNAL"]) as journal:
+        return text in journal.read().splitlines()
+
+def serve(**orders):
+    worker = Worker([os.environ["QUEUE"]], on_fatal=os._exit, **orders)
+    worker.handle_signals()
+    run = asyncio.run if os.environ["LOOP"] == "asyncio" else asynctasq.run
+    try:
+        run(worker.run())
+    except WorkerFailed as failure:
+        print(failure, file=sys.stderr)
+    say(f"completed {worker.completed}")
+    sys.exit(worker.exit_code)
+"""
+
+REMOTE = """
+import os
+from conformance.remote import RemoteDriver
+
+class Driver(RemoteDriver):
+    def __init__(self, options, context):
+        super().__init__(int(os.environ["PORT"]), context)
+"""
+
+
+class Programs:
+    """Workers in processes of their own, on the memory backend of this one: it outlives them."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self._folder = folder
+        self._environment = environment
+        self._journal = folder / "journal"
+        self._journal.touch()
+        self.started: list[subprocess.Popen[str]] = []
+
+    def start(self, source: str, loop: str = "asyncio", **options: object) -> subprocess.Popen[str]:
+        """Run a script; `options` are those of the library."""
+        path = self._folder / f"program{len(self.started)}.py"
+        path.write_text(PROGRAM + dedent(source), encoding="utf-8")
+        given = {f"ASYNCTASQ_{name.upper()}": str(value) for name, value in options.items()}
+        process = subprocess.Popen(
+            [sys.executable, str(path)],
+            cwd=self._folder,
+            env={**self._environment, "LOOP": loop, "JOURNAL": str(self._journal), **given},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.started.append(process)
+        return process
+
+    def said(self) -> list[str]:
+        """What they noted."""
+        return self._journal.read_text(encoding="utf-8").splitlines()
+
+    @staticmethod
+    async def ended(process: subprocess.Popen[str], seconds: float = 10) -> tuple[int, str]:
+        """Wait for its end: its exit code, and what it logged."""
+        _, errors = await asyncio.to_thread(process.communicate, timeout=seconds)
+        return process.returncode, errors
+
+
+@pytest.fixture
+def programs(memory: MemoryDriver, site: Any, queue: str, tmp_path: Path) -> Iterator[Programs]:
+    """Start processes that work on `queue`."""
+    points = {plugins.DRIVERS: {"remote": "asynctasq_remote:Driver"}}
+    site.install("remote", points=points, modules={"asynctasq_remote": REMOTE})
+    path = [Path(asynctasq.__file__).parent.parent, Path(__file__).parent.parent, site.folder]
+    with Server() as server:
+        variables = {"PORT": str(server.port), "QUEUE": queue, "ASYNCTASQ_DRIVER": "remote"}
+        path_variable = {"PYTHONPATH": os.pathsep.join(map(str, path))}
+        started = Programs(tmp_path, {**os.environ, **path_variable, **variables})
+        yield started
+        for process in started.started:
+            process.kill()
+            process.communicate()

@@ -84,6 +84,7 @@ class Slots:
         self._report = report
         self._unreadable = FirstSeen()
         self._closed = False
+        self._paused = False
         self._left_behind: set[Job] = set()
         self._look()
 
@@ -229,6 +230,11 @@ class Slots:
             self._ahead = 0
             self.release_buffer()
 
+    def pause(self, paused: bool) -> None:
+        """While nothing can start here, want nothing: other workers can have it."""
+        self._paused = paused
+        self._look()
+
     def close(self) -> None:
         """Start nothing any more; what was not started is given back."""
         self._closed = True
@@ -242,7 +248,8 @@ class Slots:
     def _look(self) -> None:
         """Say what there is to wait for."""
         enough = 1 if self._left < self._concurrency else max(1, self._ahead // 2)
-        _set(self.room, not self._closed and self.wanted() >= enough)
+        open_ = not (self._closed or self._paused)
+        _set(self.room, open_ and self.wanted() >= enough)
         _set(self.idle, self.alive <= self._left_behind)
         _set(self.busy, bool(self.alive))
         _set(self.exhausted, self._left <= 0 and not self.alive)

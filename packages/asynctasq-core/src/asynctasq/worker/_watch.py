@@ -52,7 +52,7 @@ class Watch:
     async def run(self) -> None:
         """For ever; raises `WorkerFailed` when this process has to be replaced."""
         while True:
-            if not self._slots.busy.is_set():
+            if not (self._slots.busy.is_set() or self.blocked.is_set()):
                 await self._slots.busy.wait()
                 self._began_at = time.monotonic()
             await asyncio.sleep(_LOOK)
@@ -72,9 +72,11 @@ class Watch:
         if asked_at is None or now - asked_at <= BLOCKED:
             if self.blocked.is_set():
                 logger.warning("the event loop goes on")
+                self._slots.pause(False)
             self.blocked.clear()
         elif not self.blocked.is_set():
             self.blocked.set()
+            self._slots.pause(True)
             logger.warning(
                 "%s blocks the event loop since %.1f s: no other task goes on; leases are "
                 "renewed. It is here:\n%s",
