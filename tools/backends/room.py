@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -218,7 +218,7 @@ def create(name: str, owner: Process | None = None) -> Room:
 
 
 @contextmanager
-def private(name: str) -> Iterator[Room]:
+def private(name: str) -> Generator[Room]:
     """A server for one test or a few: `mysql`, `postgres`, `rabbitmq` or `redis`.
 
     It may be stopped, killed and paused at will, and is removed at the end. Raises `Failed`.

@@ -1,0 +1,127 @@
+"""A private server keeps its data through stop, hang and kill, and goes whole."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import subprocess
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import pytest
+
+from tools.backends import Room, private, processes
+from tools.backends.hello import answers
+from tools.backends.recipes import RECIPES, find
+
+
+def _port(room: Room) -> int:
+    return urlsplit(room.url).port or 0
+
+
+def _redis(room: Room, *, write: bool) -> bool:
+    with socket.create_connection(("127.0.0.1", _port(room)), timeout=5) as peer:
+        peer.sendall(b"SET kept yes\r\n" if write else b"GET kept\r\n")
+        return peer.recv(64) == (b"+OK\r\n" if write else b"$3\r\nyes\r\n")
+
+
+def _sql(room: Room, client: list[str], *, write: bool) -> bool:
+    statement = "CREATE TABLE kept AS SELECT 42 AS n" if write else "SELECT n FROM kept"
+    done = subprocess.run([*client, statement], capture_output=True, text=True, check=True)
+    return write or "42" in done.stdout
+
+
+def _postgres(room: Room, *, write: bool) -> bool:
+    return _sql(room, [find("psql") or "psql", room.url, "-Atc"], write=write)
+
+
+def _mysql(room: Room, *, write: bool) -> bool:
+    place = ["-h127.0.0.1", f"-P{_port(room)}", "-uroot", "test"]
+    return _sql(room, [find("mariadb") or "mariadb", "--no-defaults", *place, "-Ne"], write=write)
+
+
+def _rabbitmq(room: Room, *, write: bool) -> bool:
+    """Declares a durable queue; or finds it, which is refused with an end of the channel."""
+    with socket.create_connection(("127.0.0.1", _port(room)), timeout=5) as peer:
+        reader = peer.makefile("rb")
+
+        def ask(channel: int, method: bytes) -> bytes:
+            peer.sendall(struct.pack("!BHI", 1, channel, len(method)) + method + b"\xce")
+            return answer()
+
+        def answer() -> bytes:
+            _, _, size = struct.unpack("!BHI", reader.read(7))
+            return reader.read(size + 1)[:4]
+
+        peer.sendall(b"AMQP\x00\x00\x09\x01")
+        answer()
+        login = b"\0guest\0guest"
+        start_ok = struct.pack("!HHI", 10, 11, 0) + b"\x05PLAIN"
+        ask(0, start_ok + struct.pack("!I", len(login)) + login + b"\x05en_US")
+        tune_ok = struct.pack("!HHHIH", 10, 31, 2047, 131072, 0)
+        peer.sendall(struct.pack("!BHI", 1, 0, len(tune_ok)) + tune_ok + b"\xce")
+        ask(0, struct.pack("!HH", 10, 40) + b"\x01/\0\0")
+        ask(1, struct.pack("!HH", 20, 10) + b"\0")
+        flags = b"\x02" if write else b"\x03"  # durable; and passive
+        declare = struct.pack("!HHH", 50, 10, 0) + b"\x04kept" + flags + struct.pack("!I", 0)
+        return ask(1, declare) == struct.pack("!HH", 50, 11)
+
+
+CLIENTS: dict[str, Callable[..., bool]] = {
+    "mysql": _mysql,
+    "postgres": _postgres,
+    "rabbitmq": _rabbitmq,
+    "redis": _redis,
+}
+
+
+def _need(name: str) -> None:
+    if missing := RECIPES[name].missing():
+        pytest.skip(f"not installed: {', '.join(missing)}")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", sorted(CLIENTS))
+def test_data_survive_stop_and_kill_and_nothing_survives_the_room(name: str) -> None:
+    _need(name)
+    use = CLIENTS[name]
+    with private(name) as room:
+        assert use(room, write=True)
+        url, first = room.url, room.process
+        room.stop()
+        assert not room.alive
+        room.start()
+        assert room.url == url
+        assert room.process != first
+        assert use(room, write=False)
+        room.kill()
+        assert not room.alive
+        room.start()
+        assert use(room, write=False)
+        assert room.process
+        family = processes.family(room.process, room.folder)
+    assert [p for p in family if processes.current(p.pid) == p] == []
+    assert not room.folder.exists()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", ["postgres", "redis"])
+def test_a_paused_server_takes_connections_and_says_nothing_until_it_goes_on(name: str) -> None:
+    _need(name)
+    with private(name) as room:
+        room.pause()
+        socket.create_connection(("127.0.0.1", _port(room)), timeout=5).close()
+        assert not answers(name, room.url, timeout=0.2)
+        room.resume()
+        assert answers(name, room.url)
+        room.pause()
+    assert not room.folder.exists()
+
+
+@pytest.mark.once
+def test_two_at_once_have_ports_and_data_of_their_own() -> None:
+    _need("redis")
+    with private("redis") as one, private("redis") as other:
+        assert one.url != other.url
+        assert _redis(one, write=True)
+        assert not _redis(other, write=False)
