@@ -14,7 +14,7 @@ import pytest
 from asynctasq.errors import BackendRefused, DriverUnavailable, Unsupported
 from asynctasq_drivers.sqlite import SqliteDriver
 
-from .conftest import Open, message
+from .conftest import Make, Open, message
 from .test_errors import locked_by_somebody_else, works
 
 pytestmark = pytest.mark.asyncio
@@ -144,6 +144,30 @@ async def test_a_dispatch_that_would_wait_for_its_own_transaction_is_an_error_at
     await driver.enqueue_in(mine, [message()])
     mine.commit()
     await works(driver, waiting=1)
+
+
+async def test_a_file_that_is_ready_is_opened_within_a_transaction(
+    opened: Open, mine: sqlite3.Connection
+) -> None:
+    mine.execute("BEGIN IMMEDIATE")
+    driver = await opened(busy_timeout=30)
+    await driver.enqueue_in(mine, [message()])
+    mine.commit()
+    await works(driver, waiting=1)
+
+
+async def test_a_file_that_is_not_ready_is_to_be_prepared_before_the_transaction(
+    make: Make, path: Path
+) -> None:
+    driver, connection = make(busy_timeout=30), sqlite3.connect(path)
+    connection.execute("BEGIN IMMEDIATE")
+    with pytest.raises(BackendRefused, match="asynctasq migrate"):
+        await driver.open()
+    connection.rollback()
+    await driver.open()
+    await works(driver)
+    connection.close()
+    await driver.close()
 
 
 async def test_a_worker_waits_for_the_transaction_of_its_own_task(

@@ -41,6 +41,7 @@ from asynctasq_drivers.sqlite import _outcomes, _queue, _schema, _tasks
 from asynctasq_drivers.sqlite._engine import Engine
 from asynctasq_drivers.sqlite._job import Job
 from asynctasq_drivers.sqlite._options import SqliteOptions
+from asynctasq_drivers.sqlite._self_wait import SelfWait
 from asynctasq_drivers.sqlite._session import Session
 from asynctasq_drivers.sqlite._transaction import enqueue_in
 
@@ -98,7 +99,9 @@ class SqliteDriver:
 
     def _started(self, open_session: Callable[[threading.Event], Session]) -> Engine:
         self._path = Path(self._options.sqlite_path).absolute()
-        engine = Engine(asyncio.get_running_loop(), open_session)
+        loop = asyncio.get_running_loop()
+        self._self_wait = SelfWait(loop, self._path)
+        engine = Engine(loop, open_session, self._self_wait)
         weakref.finalize(self, engine.stop).atexit = False
         engine.start()
         return engine
@@ -117,6 +120,7 @@ class SqliteDriver:
 
     def _connected(self, stopping: threading.Event, *, create: bool) -> Session:
         session = Session(self._path, self._options.sqlite_busy_timeout, stopping)
+        session.on_locked = self._self_wait.refuse
         session.open(self._options.sqlite_synchronous, create=create)
         return session
 

@@ -34,13 +34,16 @@ OpenSession: TypeAlias = Callable[[threading.Event], Session]
 class Engine:
     """One thread, for the event loop that made it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, open_session: OpenSession) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, open_session: OpenSession, self_wait: SelfWait
+    ) -> None:
         self.loop = loop
         self.opened: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[None] = loop.create_future()
         self.gone: DriverError | None = None
         """Why nothing is carried out any more."""
-        self._open_session = open_session
+        self._open_session: OpenSession | None = open_session
+        self._self_wait = self_wait
         self._stopping = threading.Event()
         self._inbox: SimpleQueue[Job[Any] | Token] = SimpleQueue()
         self._desk: Desk | None = None
@@ -78,10 +81,12 @@ class Engine:
     def _run(self) -> None:
         reason: DriverError = DriverClosed("this sqlite driver is closed")
         try:
+            assert self._open_session is not None
             session = self._open_session(self._stopping)
         except BaseException as error:
             self._tell(self.opened, error)
         else:
+            self._open_session = None  # it may hold the driver, whose end is to end us
             self._tell(self.opened, None)
             reason = self._serve(session) or reason
         self.gone = reason
@@ -91,8 +96,8 @@ class Engine:
     def _serve(self, session: Session) -> DriverError | None:
         """Until it is stopped; returns what went wrong, if that is what ended it."""
         file = session.file
-        self_wait = SelfWait(self.loop, session.path)
-        desk = self._desk = Desk(session, lambda: neighbours.wake(file, self), self_wait)
+        session.on_locked = None  # from now on, only dispatches are refused
+        desk = self._desk = Desk(session, lambda: neighbours.wake(file, self), self._self_wait)
         neighbours.join(file, self)
         try:
             while self._turn(desk):

@@ -50,6 +50,15 @@ class SelfWait:
             self._again, self._pause = moment + self._pause, 2 * self._pause
         return found
 
+    def refuse(self) -> None:
+        """The same for a driver that is being opened: raises if so."""
+        if self.is_found():
+            raise BackendRefused(
+                f"sqlite file {self._path}: it is not prepared yet, and this program's own "
+                "transaction has locked it: run `asynctasq migrate`, or dispatch something, before "
+                "the first transaction begins"
+            )
+
     def error(self) -> BackendRefused:
         """What is wrong, and what to do."""
         return BackendRefused(self_wait(self._path))

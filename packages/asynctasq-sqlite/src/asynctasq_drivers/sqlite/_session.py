@@ -42,6 +42,8 @@ class Session:
         self.path = path
         self.patience = patience
         """Seconds that a call waits for a lock."""
+        self.on_locked: Callable[[], None] | None = None
+        """Called while a lock is waited for; may raise."""
         self._name = str(path)
         self._stopping = stopping
 
@@ -149,6 +151,8 @@ class Session:
                     allowed = min(allowed, WHEN_CLOSING)
                 if monotonic() - start >= allowed:
                     raise locked(self._name, allowed) from error
+            if self.on_locked is not None:
+                self.on_locked()
             sleep(pause)
             pause = min(1.5 * pause, LONGEST_PAUSE)
 
