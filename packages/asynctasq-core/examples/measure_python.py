@@ -31,8 +31,8 @@ from rich.table import Table
 
 import asynctasq
 from asynctasq import TaskHandle, task
-from asynctasq.driver import TaskStore
 from asynctasq.config import Config, make_driver
+from asynctasq.driver import TaskStore
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 LEASE = 2.0
@@ -93,7 +93,7 @@ def source_files(folder: Path) -> list[str]:
 
 
 def start_worker(log: Path) -> subprocess.Popen[bytes]:
-    """A worker in a process of its own; it imports this file, and finds the queue by environment."""
+    """A worker in a process of its own, which imports this file; it finds options in the environment."""
     command = [sys.executable, "-m", "asynctasq", "worker", "--app", Path(__file__).stem]
     options = ["--queues", "read,parse", "--concurrency", "4"]
     with log.open("ab") as output:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import pickle
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from asynctasq.config import Config
 from asynctasq.driver import Capabilities, Failure, Outcome, Release
@@ -73,8 +73,8 @@ class Children:
         """Run these, which have their places, and what can be run of those in the tray."""
         for job in jobs:
             self._begin(job)
-        while (job := self._slots.children_tray.take()) is not None:
-            self._begin(job)
+        while (ready := self._slots.children_tray.take()) is not None:
+            self._begin(ready)
 
     def _begin(self, job: Job) -> None:
         self._runs[job] = asyncio.ensure_future(self._run(job))
@@ -136,13 +136,13 @@ class Children:
 
     async def _answer(self, job: Job) -> Answer:
         at = job.delivery
-        return await self._pool.run(
-            run_on_loop if job.definition.is_async else run_plainly,
-            job.definition.module,
-            at.body,
-            (at.id, at.queue, at.attempt),
-            timeout=job.envelope.timeout,
+        function: Callable[..., Any] = run_on_loop if job.definition.is_async else run_plainly
+        where = (at.id, at.queue, at.attempt)
+        timeout = job.envelope.timeout
+        answer: Answer = await self._pool.run(
+            function, job.definition.module, at.body, where, timeout=timeout
         )
+        return answer
 
     def _failed(self, job: Job, failure: Failure, wanted: bool = True) -> Outcome:
         return after_error(

@@ -53,8 +53,8 @@ class Runner:
         """Run these, which have their places, and what can be run of those in the tray."""
         for job in jobs:
             self._begin(job)
-        while (job := self._tray.take()) is not None:
-            self._begin(job)
+        while (ready := self._tray.take()) is not None:
+            self._begin(ready)
 
     def _begin(self, job: Job) -> None:
         job.running = self._loop.create_task(self._run(job), context=self._context.copy())
