@@ -22,6 +22,7 @@ import asynctasq.config._state as state
 from asynctasq import plugins
 from asynctasq.driver import Context, StoredTask, TaskState
 from asynctasq.memory import MemoryDriver
+from asynctasq.tasks import TASKS
 
 _STATES: tuple[TaskState, ...] = ("scheduled", "pending", "running", "completed", "dead")
 
@@ -45,8 +46,15 @@ def queue() -> str:
     return f"queue-{uuid4().hex}"
 
 
+@pytest.fixture
+def own_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No task of another test runs in child processes: any worker would start some for it."""
+    names = [name for name in TASKS.names() if not TASKS.get(name).in_process]
+    monkeypatch.setattr(TASKS, "_definitions", {name: TASKS.get(name) for name in names})
+
+
 @pytest_asyncio.fixture
-async def memory(clean: Path) -> AsyncIterator[MemoryDriver]:
+async def memory(clean: Path, own_tasks: None) -> AsyncIterator[MemoryDriver]:
     """The memory backend, configured; a driver to look into it."""
     asynctasq.init({"driver": "memory"})
     driver = MemoryDriver(None, Context())

@@ -22,10 +22,6 @@ async def known(number: int) -> int:
     return number
 
 
-@task(name="unreadable.elsewhere", process=True)
-def elsewhere() -> None: ...
-
-
 class Picky(AsyncTask[None], name="unreadable.picky"):
     number: int
 
@@ -50,7 +46,6 @@ BODIES = {
     "a later version": (b"\x9a\x02" + body("unreadable.known")[2:], "version 2"),
     "other arguments": (body("unreadable.known", digit=1), "does not fit"),
     "refused by itself": (body("unreadable.picky", number=-1), "not below zero"),
-    "of a child process": (body("unreadable.elsewhere"), "child process"),
 }
 
 
