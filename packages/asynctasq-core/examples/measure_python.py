@@ -93,7 +93,7 @@ def source_files(folder: Path) -> list[str]:
 
 
 def start_worker(log: Path) -> subprocess.Popen[bytes]:
-    """A worker in a process of its own, which imports this file; it finds options in the environment."""
+    """A worker in a process of its own; it imports this file."""
     command = [sys.executable, "-m", "asynctasq", "worker", "--app", Path(__file__).stem]
     options = ["--queues", "read,parse", "--concurrency", "4"]
     with log.open("ab") as output:

@@ -20,7 +20,7 @@ from asynctasq.errors import AsyncTasQError, ConfigError
 from asynctasq.plugins import driver_class
 from asynctasq.worker import ExitCode, Worker
 
-logger = logging.getLogger("asynctasq.worker")
+_logger = logging.getLogger("asynctasq.worker")
 
 _EXIT_CODES = "\n".join(
     [
@@ -132,7 +132,7 @@ def _ended(worker: Worker) -> int:
     except AsyncTasQError as error:
         click.echo(f"asynctasq: {plain(str(error))}", err=True)
     except Exception:
-        logger.critical("this worker died of an error that nobody expected", exc_info=True)
+        _logger.critical("this worker died of an error that nobody expected", exc_info=True)
     else:
         return worker.exit_code
     return worker.exit_code or ExitCode.FAILED

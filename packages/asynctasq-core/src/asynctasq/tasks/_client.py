@@ -31,7 +31,7 @@ class Client:
 
     def __init__(self, settings: Settings, events: EventBus | None = None) -> None:
         self.settings = settings
-        self.events = events or event_bus(settings)
+        self.events: EventBus = events or event_bus(settings)
         self._opening: dict[str, asyncio.Task[Driver]] = {}
         self._outboxes: dict[str, Outbox] = {}
         self._policies: dict[Definition[Any], Policy] = {}

@@ -97,7 +97,7 @@ class Watch:
         return "code outside of any task"
 
     def _stack(self) -> str:
-        frame = sys._current_frames().get(self._main_thread)
+        frame = sys._current_frames().get(self._main_thread)  # pyright: ignore[reportPrivateUsage]
         return "".join(traceback.format_list(_users_part(frame)))
 
     def _check_timeouts(self, now: float) -> None:
