@@ -1,0 +1,253 @@
+"""Kills a worker at every place where a task of its two loops suspends; prints what became of it.
+
+    python killing.py FOLDER
+
+Everything is imported once, then each worker is forked off, so that hundreds of them take seconds.
+A scenario runs undisturbed first, which tells its places. Then, for each place that no scenario
+before it had, one worker dies there, and another one finishes what it left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import deeds
+from suspensions import Place, Point, Suspensions
+
+import asynctasq
+from asynctasq.app import run
+from asynctasq.config import Config, make_driver
+from asynctasq.driver import TaskStore
+from asynctasq.worker import Worker, _engine
+
+AT_ONCE = 16
+"""Workers at a time: most of them wait for a lease."""
+TIMES = 2
+"""How often a place is reached, at most, before a worker dies there."""
+PATIENCE = 30
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What a worker has to do, and what makes it end if nothing kills it."""
+
+    name: str
+    calls: tuple[Any, ...]
+    attempts: int
+    """Runs after which it ends; 0: it is stopped while all of them run."""
+    options: dict[str, str] = field(default_factory=dict)
+
+
+SCENARIOS = (
+    Scenario(
+        "ordinary",
+        (
+            deeds.walk(),
+            deeds.walk_in_time(),
+            deeds.work(),
+            deeds.wrap(),
+            deeds.fail_once(),
+            deeds.FailForGood(),
+        ),
+        7,
+    ),
+    Scenario(
+        "outages",
+        (deeds.walk(), deeds.work(), deeds.walk_in_time(), deeds.outlast_a_renewal()),
+        4,
+        {
+            "ASYNCTASQ_DRIVER": "faulty",
+            "FAULTS": "dequeue:1:before extend:1:before settle:1:before settle:2:after "
+            "settle:many:refused",
+        },
+    ),
+    Scenario(
+        "results elsewhere",
+        (deeds.walk_in_time(), deeds.walk()),
+        2,
+        {"ASYNCTASQ_DRIVER": "bare", "ASYNCTASQ_RESULT_DRIVER": "sqlite"},
+    ),
+    Scenario("children", (deeds.compute(), deeds.compute_async()), 2),
+    Scenario(
+        "stopped",
+        (deeds.linger(), deeds.linger_in_a_thread(), deeds.linger_in_a_child()),
+        0,
+        {"ASYNCTASQ_SHUTDOWN_TIMEOUT": "0.2", "ASYNCTASQ_STOP_GRACE": "0.1"},
+    ),
+)
+
+
+def forked(folder: Path, scenario: Scenario, body: Callable[[], None], trouble: bool) -> int:
+    """Run something in a process of its own, on the file in this folder."""
+    if pid := os.fork():
+        return pid
+    code = 1
+    try:
+        log = os.open(folder / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.dup2(log, 2)
+        os.environ.update(
+            JOURNAL=str(folder / "journal"),
+            ASYNCTASQ_SQLITE_PATH=str(folder / "queue.db"),
+            TROUBLE="yes" if trouble else "no",
+            **scenario.options,
+        )
+        if not trouble:
+            os.environ["FAULTS"] = ""
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(message)s")
+        signal.alarm(PATIENCE)
+        body()
+        code = 0
+    except BaseException:
+        logging.exception("failed")
+    finally:
+        logging.shutdown()
+        os._exit(code)
+
+
+def dispatch(calls: Sequence[Any]) -> None:
+    async def main() -> None:
+        await asynctasq.dispatch_many(calls)
+
+    run(main())
+
+
+def work_until_killed(folder: Path, scenario: Scenario, point: Point | None) -> None:
+    """A worker on loops that count; undisturbed, it tells the places that it has seen."""
+    suspensions = Suspensions(point)
+    _engine.fastest_loop = lambda: suspensions.new_loop
+
+    async def main() -> None:
+        worker = Worker(max_tasks=scenario.attempts or None)
+        if not scenario.attempts:
+            stopping = asyncio.ensure_future(_stop_when_all_run(worker, len(scenario.calls)))
+        await worker.run()
+        if not scenario.attempts:
+            await stopping
+
+    with asyncio.Runner(loop_factory=suspensions.new_loop) as runner:
+        runner.run(main())
+    if point is None:
+        (folder / "places").write_text(json.dumps(list(suspensions.counts.items())))
+
+
+async def _stop_when_all_run(worker: Worker, count: int) -> None:
+    journal = Path(os.environ["JOURNAL"])
+    while sum(not line.startswith("imported") for line in journal.open()) < count:
+        await asyncio.sleep(0.005)
+    worker.stop()
+
+
+def finish(count: int) -> None:
+    """An ordinary worker, until all tasks have ended."""
+
+    async def main() -> None:
+        async with Worker():
+            driver = make_driver("sqlite", Config.get())
+            await driver.open()
+            assert isinstance(driver, TaskStore)
+            ended = 0
+            while ended < count:
+                await asyncio.sleep(0.02)
+                pages = [await driver.list(state, None, 100) for state in ("completed", "dead")]
+                ended = sum(len(page.tasks) for page in pages)
+            await driver.close()
+
+    run(main())
+
+
+@dataclass
+class Death:
+    """One worker that died, or did not, and the one that came after it."""
+
+    scenario: Scenario
+    point: Point
+    folder: Path
+    killed: bool = False
+    finished: bool = False
+
+    def begin(self, template: Path) -> int:
+        self.folder.mkdir(parents=True)
+        shutil.copy(template / "queue.db", self.folder)
+        (self.folder / "journal").touch()
+        return forked(
+            self.folder,
+            self.scenario,
+            lambda: work_until_killed(self.folder, self.scenario, self.point),
+            trouble=True,
+        )
+
+    def go_on(self) -> int:
+        return forked(
+            self.folder, self.scenario, lambda: finish(len(self.scenario.calls)), trouble=False
+        )
+
+
+def places_of(scenario: Scenario, template: Path) -> list[tuple[Place, int]]:
+    """Where its worker suspends, and how often, if nothing kills it."""
+    template.mkdir(parents=True)
+    shown = template.with_name(f"{template.name} undisturbed")
+    _await_one(forked(template, scenario, lambda: dispatch(scenario.calls), trouble=False))
+    shutil.copytree(template, shown)
+    (shown / "journal").touch()
+    _await_one(
+        forked(shown, scenario, lambda: work_until_killed(shown, scenario, None), trouble=True)
+    )
+    return [(tuple(place), count) for place, count in json.loads((shown / "places").read_text())]
+
+
+def _await_one(pid: int) -> None:
+    _, status = os.waitpid(pid, 0)
+    assert status == 0, f"exit status {status}"
+
+
+def deaths_of(scenario: Scenario, folder: Path, known: set[Place]) -> list[Death]:
+    """One for every place that is not known by now."""
+    deaths: list[Death] = []
+    for place, count in places_of(scenario, folder / scenario.name):
+        if not place or place in known:
+            continue
+        known.add(place)
+        for time in range(1, min(count, TIMES) + 1):
+            for moment in ("suspends", "resumes"):
+                of_this = folder / f"{scenario.name} {len(deaths)}"
+                deaths.append(Death(scenario, Point(place, moment, time), of_this))
+    return deaths
+
+
+def carry_out(folder: Path, deaths: list[Death]) -> None:
+    """Let all die, and others go on, several at a time."""
+    waiting, running = list(reversed(deaths)), {}
+    while waiting or running:
+        while waiting and len(running) < AT_ONCE:
+            death = waiting.pop()
+            running[death.begin(folder / death.scenario.name)] = (death, "dies")
+        pid, status = os.wait()
+        death, stage = running.pop(pid)
+        if stage == "dies":
+            death.killed = os.waitstatus_to_exitcode(status) == -signal.SIGKILL
+            running[death.go_on()] = (death, "goes on")
+        else:
+            death.finished = status == 0
+
+
+def main(folder: Path) -> None:
+    known: set[Place] = set()
+    deaths = [death for each in SCENARIOS for death in deaths_of(each, folder, known)]
+    carry_out(folder, deaths)
+    for death in deaths:
+        told = {**vars(death), "scenario": death.scenario.name, "folder": str(death.folder)}
+        print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
