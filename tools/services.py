@@ -11,22 +11,20 @@ One that already answers is used. Otherwise an installed program is started on a
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import os
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tools.backends import Failed, listing
-from tools.backends.home import home, place, tidy
+from tools.backends.home import alone, place
 from tools.backends.recipes import RECIPES
 from tools.backends.room import create
 
@@ -38,7 +36,7 @@ def up(names: Sequence[str], *, private: bool, install: bool) -> bool:
     if not names:
         _say("no package needs a server; `all` or names bring some up")
         return True
-    with _alone():
+    with alone():
         _sweep()
         absent = [name for name in names if not _in_use(name, private=private)]
         if install:
@@ -51,12 +49,10 @@ def down(names: Sequence[str]) -> bool:
     """Stop what `up` started, of these or of all, and remove its folders."""
     if not place().exists():
         return True
-    with _alone():
+    with alone():
         _sweep()
         names = names or sorted(RECIPES)
-        done = _each([name for name in names if listing.room_of(name)], _take_down)
-        tidy()
-    return done
+        return _each([name for name in names if listing.room_of(name)], _take_down)
 
 
 def status(*, as_json: bool) -> bool:
@@ -140,17 +136,6 @@ def _install(names: Sequence[str]) -> None:
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for words in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
         subprocess.run([apt, "-q", *words], env=quiet, stdout=sys.stderr, check=False)
-
-
-@contextmanager
-def _alone() -> Generator[None]:
-    """One at a time: another `up` or `down` waits."""
-    folder = os.open(home(), os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(folder)
 
 
 def _say(text: str) -> None:

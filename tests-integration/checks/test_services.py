@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tools.backends.recipes import RECIPES
 from tools.backends.room import load
 from tools.workspace import ROOT
 
+pytestmark = pytest.mark.once
 PROGRAM = ROOT / "tools" / "services.py"
 
 
@@ -41,11 +43,11 @@ class Services:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """One that servers may enter which run as another user."""
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
-    return tmp_path
+def folder() -> Iterator[Path]:
+    """One that servers may enter which run as another user: pytest's own are closed to them."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 @pytest.fixture
@@ -83,12 +85,11 @@ def test_a_shell_can_evaluate_what_env_prints(services: Services) -> None:
 
 
 def test_one_that_answers_where_its_variable_says_is_used_and_left_alone(
-    services: Services, tmp_path_factory: pytest.TempPathFactory
+    services: Services, tmp_path: Path
 ) -> None:
     services("up", "redis", "--private")
     (row,) = services.rooms()
-    (tmp_path_factory.getbasetemp()).chmod(0o755)
-    guest = Services(tmp_path_factory.mktemp("guest"))
+    guest = Services(tmp_path)
     guest.environment["ASYNCTASQ_TEST_REDIS_URL"] = str(row["url"])
     assert guest("up", "redis").stdout == ""
     guest("down")

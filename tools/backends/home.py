@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +30,33 @@ def home() -> Path:
     return folder
 
 
+def new_folder(name: str) -> Path:
+    """An empty one for a room. Raises `PermissionError` as `home` does."""
+    while True:
+        with suppress(FileNotFoundError):  # somebody tidied up in between
+            folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=home()))
+            folder.chmod(0o711)
+            return folder
+
+
+@contextmanager
+def alone() -> Generator[None]:
+    """One at a time: another `up` or `down` waits."""
+    folder = os.open(home(), os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+        tidy()
+
+
 def tidy() -> None:
-    """Remove it once it is empty."""
+    """Remove it once it is empty, unless somebody is `alone` in it."""
     with suppress(OSError):
-        place().rmdir()
+        folder = os.open(place(), os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            place().rmdir()
+        finally:
+            os.close(folder)

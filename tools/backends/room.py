@@ -10,7 +10,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tools.backends import hello, processes
-from tools.backends.home import home
+from tools.backends.home import new_folder, tidy
 from tools.backends.processes import Process
 from tools.backends.recipes import RECIPES, Command, Recipe
 
@@ -125,6 +124,7 @@ class Room:
         """Stop it and remove its folder, with all data."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+        tidy()
 
     @property
     def _recipe(self) -> Recipe:
@@ -205,9 +205,7 @@ def create(name: str, owner: Process | None = None) -> Room:
     recipe = RECIPES[name]
     if missing := recipe.missing():
         raise Failed(f"{name} needs {', '.join(missing)}: install {recipe.package}")
-    folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=home()))
-    folder.chmod(0o711)
-    room = Room(name, folder, _free_port(recipe.ports), owner)
+    room = Room(name, new_folder(name), _free_port(recipe.ports), owner)
     try:
         room.prepare()
         room.start()
