@@ -160,3 +160,17 @@ def test_what_is_missing_is_installed_where_that_is_allowed(folder: Path) -> Non
 
 def test_an_unknown_server_is_refused_by_name(folder: Path) -> None:
     assert "unknown server 'oracle'" in Services(folder)("up", "oracle", fails=True).stderr
+
+
+def test_what_a_killed_test_left_behind_goes_with_the_next_down(services: Services) -> None:
+    script = (
+        "import os, signal; from tools.backends import private\n"
+        "with private('redis'): os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=services.environment, check=False)
+    rows = json.loads(services("status", "--json").stdout)
+    (left,) = (row for row in rows if row["origin"] == "test")
+    assert left["answers"] is True
+    services("down", "postgres")
+    assert not Path(str(left["folder"])).exists()
+    assert not Path(f"/proc/{left['pid']}/cwd").exists()
