@@ -7,6 +7,8 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,14 +24,19 @@ hello("world").dispatch_sync()
 """
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def start(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
         [sys.executable, "-m", "asynctasq", "worker", *words],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()  # where it has not ended by itself
 
 
 @pytest.fixture
@@ -155,6 +162,29 @@ def test_a_second_signal_ends_at_once_although_the_event_loop_is_blocked(tmp_pat
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
     assert process.returncode in (128 + signal.SIGINT, 128 + signal.SIGTERM), errors
+
+
+LEAVES_A_THREAD = """
+import asyncio
+from asynctasq import init, task
+
+init({"stop_grace": 0.2})
+
+@task(max_attempts=1, timeout=0.1)
+async def forget() -> None:
+    await asyncio.to_thread(lambda: open("gate").close())
+
+forget().dispatch_sync()
+"""
+
+
+def test_a_thread_that_a_task_left_behind_does_not_keep_the_process(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(LEAVES_A_THREAD)
+    os.mkfifo(tmp_path / "gate")
+    with start(tmp_path, "--app", "shop", "--driver", "memory", "--max-tasks", "1") as process:
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    assert "threads that go on 0.2 s after the end are left behind" in errors
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,22 @@ def _ended(worker: Worker) -> int:
 
 async def _work(worker: Worker) -> None:
     worker.handle_signals()
-    await worker.run()
+    try:
+        await worker.run()
+    finally:
+        _leave_within(current().config.stop_grace, worker.exit_code)
+
+
+def _leave_within(seconds: float, code: int) -> None:
+    """Python waits for every thread, and one that a task has left behind may go on for ever."""
+
+    def leave() -> None:
+        _logger.warning("threads that go on %s s after the end are left behind", seconds)
+        end_at_once(code)
+
+    timer = threading.Timer(seconds, leave)
+    timer.daemon = True
+    timer.start()
 
 
 def _end_of(supervisor_fd: int) -> socket.socket:
