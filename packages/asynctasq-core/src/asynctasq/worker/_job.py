@@ -40,6 +40,7 @@ class Job:
         "started",
         "stopping",
         "timed_out",
+        "unclaimed",
         "work",
     )
 
@@ -62,6 +63,7 @@ class Job:
         self.outcome: Outcome | None = None
         self.delivery = delivery
         self.since = now
+        self.unclaimed = [None]
         self.leased(now)
 
     def leased(self, now: float) -> None:
@@ -120,6 +122,17 @@ class Job:
         if timeout is None or not self.started or self.definition.in_process:
             return float("-inf")
         return now - self.started - timeout
+
+    def claim(self) -> bool:
+        """True for the first who asks: the loop that begins it, or the one that gives it back.
+
+        One of them only, without a lock: ``list.pop`` is atomic.
+        """
+        try:
+            self.unclaimed.pop()
+        except IndexError:
+            return False
+        return True
 
     def cancel(self) -> None:
         """Stop it, where that can be done. On the loop that it runs on."""

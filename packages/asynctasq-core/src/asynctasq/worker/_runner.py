@@ -67,6 +67,8 @@ class Runner:
                 job.cancel()
 
     async def _run(self, job: Job) -> None:
+        if not job.claim():  # given back meanwhile
+            return
         try:
             job.load()
         except AsyncTasQError as error:

@@ -208,16 +208,29 @@ class Slots:
         job = self.held.get(key)
         if job is None or job.delivery.receipt != delivery.receipt or job.outcome is not None:
             return
-        if not self._tray_of(job).withdraw(job):
+        if not self._keep_from_beginning(job):
             logger.warning("the lease of task %s was lost while it ran", job)
             return
         logger.warning("the lease of task %s was lost before it began: not run here", delivery.ref)
         self._left += 1
         self.abandon(job)
+        self._start(())
+
+    def _keep_from_beginning(self, job: Job) -> bool:
+        """Whether it had not begun; then it will not, and its place is free."""
+        if self._tray_of(job).withdraw(job):
+            return True
+        if job.definition.in_process or not job.claim():
+            return False
+        self._places.free()
+        return True
 
     def release_buffer(self) -> None:
-        """Give back what has not started."""
-        for job in (*self.tray.empty(), *self.children_tray.empty()):
+        """Give back what waits for a place."""
+        self._give_back((*self.tray.empty(), *self.children_tray.empty()))
+
+    def _give_back(self, jobs: Iterable[Job]) -> None:
+        for job in jobs:
             self.alive.discard(job)
             self._left += 1
             self._end(job, Release(job.delivery))
@@ -239,6 +252,8 @@ class Slots:
         """Start nothing any more; what was not started is given back."""
         self._closed = True
         self.release_buffer()
+        # A loop that is blocked has not begun what it has taken.
+        self._give_back([job for job in self.alive if self._keep_from_beginning(job)])
 
     def leave(self, jobs: Iterable[Job]) -> None:
         """Wait for these no longer: what cannot be stopped is left to its lease."""

@@ -118,8 +118,8 @@ class Worker:
             release_bus(bus)
             if self._signals:
                 self._signals.detach()
-        if self._on_fatal is not None and engine.is_left_running():
-            self._on_fatal(self.exit_code)  # what ignores its cancellation would keep us here
+            if self._on_fatal is not None and engine.is_left_running():
+                self._on_fatal(self.exit_code)  # what ignores its cancellation would keep us here
 
     async def _served(self, engine: Engine) -> None:
         """Until the thread of the engine has ended."""
