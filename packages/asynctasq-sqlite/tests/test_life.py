@@ -174,6 +174,20 @@ async def test_an_id_whose_task_has_expired_is_new_before_it_is_swept(opened: Op
 
 
 @pytest.mark.asyncio
+async def test_a_receipt_means_nothing_for_what_came_later(opened: Open) -> None:
+    driver, sent = await opened(), message(visibility_timeout=0.05)
+    await driver.enqueue([sent])
+    (lost,) = await driver.dequeue(["mail"], limit=1, wait=0)
+    (again,) = await driver.dequeue(["mail"], limit=1, wait=10)
+    await driver.settle([Ack(again)])
+    await driver.enqueue([sent])  # the only task there is: its row could look the same
+    (new,) = await driver.dequeue(["mail"], limit=1, wait=0)
+    for stale in (lost, again):
+        assert (await driver.settle([Ack(stale)])).lost == (stale,)
+    assert (await driver.settle([Ack(new)])).lost == ()
+
+
+@pytest.mark.asyncio
 async def test_a_relative_path_is_that_of_where_it_was_opened(
     opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from asynctasq.errors import BackendRefused
 from asynctasq_drivers.sqlite._schema import NEWEST
 
 from .conftest import Make, message
-from .test_errors import works
+from .test_errors import locked_by_somebody_else, works
 
 OPEN = """
 import asyncio, sys
@@ -54,6 +55,18 @@ def test_five_concurrent_processes_make_one_schema(make: Make, path: Path) -> No
     count = connection.execute("SELECT count(*) FROM asynctasq_task").fetchone()
     connection.close()
     assert (versions, count) == ([(NEWEST,)], (5,))
+
+
+@pytest.mark.asyncio
+async def test_who_waited_while_another_migrated_applies_nothing(make: Make, path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode = wal")
+    connection.close()
+    with locked_by_somebody_else(path):
+        both = [asyncio.ensure_future(make().migrate()) for _ in range(2)]
+        await asyncio.wait(both, timeout=0.3)  # each has seen by now that steps are pending
+    applied = [[step.version for step in steps] for steps in await asyncio.gather(*both)]
+    assert sorted(applied) == [[], [1]]
 
 
 @pytest.mark.asyncio
