@@ -15,6 +15,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
@@ -66,7 +67,8 @@ def _serve(line: Connection[Any, Any], messages: queue.SimpleQueue[bytes]) -> No
         runner.get_loop()
         while message := messages.get():
             answer = _answer(runner, message)
-            sys.stdout.flush()
+            with suppress(AttributeError, OSError, ValueError):  # none, broken, or closed
+                sys.stdout.flush()
             line.send_bytes(answer)
             _cancel_leftovers(runner)
 

@@ -23,6 +23,7 @@ class _Pool:
         self.jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self.slots = [Slot(self.jobs, modules, max_runs) for _ in range(size)]
         for slot in self.slots:
+            slot.peers = self.slots
             slot.start()
 
     def retire(self) -> None:

@@ -8,15 +8,18 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
-from asynctasq.processes._died import ChildDied
+from asynctasq.processes._died import ChildDied, ChildNotStarted
 from asynctasq.processes._process import Child, NotHandedOver
 
 _LOOK = 1.0
 """Seconds between looks at an idle child."""
 _BACK_OFF = (0.1, 30.0)
 """The first and the longest pause, in seconds, after a child that did not start."""
+_PAUSE = 0.05
+"""Seconds between looks for a slot that cannot start a child while others have theirs."""
 _GRACE = 5.0
 _STARTS = 3
 """Attempts before the back-off: one that is killed as it starts says nothing about the next."""
@@ -70,6 +73,9 @@ class Slot(threading.Thread):
         self.child: Child | None = None
         self.is_busy = False
         self.restarts = 0
+        self.peers: Sequence[Slot] = ()
+        """All slots of the pool: while another one has a child, one that has none takes no run."""
+        self._stirred = threading.Event()
         self._jobs = jobs
         self._modules = modules
         self._max_runs = max_runs
@@ -81,6 +87,7 @@ class Slot(threading.Thread):
     def kill(self) -> None:
         """End the child at once and start no other; runs that wait end with `ChildDied`."""
         self._is_killed = True
+        self._stirred.set()
         if (child := self.child) is not None:
             child.kill()
 
@@ -94,13 +101,21 @@ class Slot(threading.Thread):
             self._take(job)
         if self.child is not None:
             self.child.close(_GRACE)
+            self.child = None  # peers look at it
 
     def _next(self) -> Job | None:
         while True:
-            try:
+            self._keep()
+            if self._leaves_runs_to_others():
+                self._stirred.wait(_PAUSE)
+                continue
+            with suppress(queue.Empty):
                 return self._jobs.get(timeout=_LOOK)
-            except queue.Empty:
-                self._keep()
+
+    def _leaves_runs_to_others(self) -> bool:
+        if self.child is not None or self._is_killed:
+            return False
+        return any(peer.child is not None for peer in self.peers)
 
     def _take(self, job: Job) -> None:
         if not job.future.set_running_or_notify_cancel():
@@ -120,7 +135,7 @@ class Slot(threading.Thread):
         while True:
             self._keep()
             if self.child is None:
-                raise self._failed or ChildDied("the pool of child processes was shut down")
+                raise self._why_none()
             try:
                 is_value, outcome, text = _read(job.run_on(self.child))
             except NotHandedOver:
@@ -131,6 +146,11 @@ class Slot(threading.Thread):
                 return outcome
             outcome.__cause__ = RemoteTraceback(f"\n{text}")
             raise outcome
+
+    def _why_none(self) -> Exception:
+        if isinstance(self._failed, ChildDied):
+            return ChildNotStarted(f"no child process could be started: {self._failed}")
+        return self._failed or ChildDied("the pool of child processes was shut down")
 
     def _keep(self) -> None:
         """See to it that there is a child that lives and may take a run."""

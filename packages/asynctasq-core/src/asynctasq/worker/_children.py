@@ -11,7 +11,7 @@ from typing import Any, Final
 from asynctasq.config import Config
 from asynctasq.driver import Capabilities, Failure, Outcome, Release
 from asynctasq.errors import PayloadError, TaskFailed
-from asynctasq.processes import ChildDied, get_default_manager
+from asynctasq.processes import ChildDied, ChildNotStarted, get_default_manager
 from asynctasq.tasks import TASKS
 from asynctasq.worker._child import Answer, run_on_loop, run_plainly
 from asynctasq.worker._decide import after_error, after_success
@@ -95,6 +95,8 @@ class Children:
         try:
             async with await self._ready():
                 ended = await self._outcome(job)
+        except ChildNotStarted as error:
+            ended = PayloadError(str(error))
         except ChildDied as error:
             ended = self._lost(job, error)
         except asyncio.CancelledError:
