@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -66,7 +66,7 @@ class Stage:
     def dispatch(self, *calls: str) -> list[UUID]:
         """Dispatch tasks, given as source; returns their ids, in this order."""
         program = (
-            "import asynctasq, deeds\n"
+            f"import asynctasq, {', '.join({call.partition('.')[0] for call in calls})}\n"
             "async def main():\n"
             f"    for handle in await asynctasq.dispatch_many([{', '.join(calls)}]):\n"
             "        print(handle)\n"
@@ -107,22 +107,19 @@ class Stage:
         return "".join(self.log_of(each).read_text(encoding="utf-8") for each in numbers)
 
     def tasks(self) -> dict[UUID, StoredTask]:
-        """All that the file holds; each is in one state only."""
-        return asyncio.run(_look(self.file))
+        """All that the file holds; to be asked while no worker moves anything."""
+        found = asyncio.run(_look(self.file, STATES))
+        tasks = {each.ref.id: each for each in found}
+        assert len(tasks) == len(found), "a task is in two states"
+        return tasks
 
-    def count(self, state: TaskState) -> int:
-        return sum(each.state == state for each in self.tasks().values())
+    def ended(self) -> list[StoredTask]:
+        """What is completed or dead, and will not move any more."""
+        return asyncio.run(_look(self.file, ("completed", "dead")))
 
     def until_ended(self, count: int, seconds: float = 20.0) -> dict[UUID, StoredTask]:
-        """Wait until so many tasks are completed or dead; returns them all."""
-        ended = 0
-
-        def all_ended() -> bool:
-            nonlocal ended
-            ended = sum(each.state in ("completed", "dead") for each in self.tasks().values())
-            return ended >= count
-
-        until(all_ended, seconds, f"{count} tasks end")
+        """Wait until so many tasks have ended, which are all; returns them."""
+        until(lambda: len(self.ended()) >= count, seconds, f"{count} tasks end")
         return self.tasks()
 
     def lines(self) -> list[list[str]]:
@@ -144,17 +141,14 @@ class Stage:
             process.wait()
 
 
-async def _look(file: Path) -> dict[UUID, StoredTask]:
+async def _look(file: Path, states: Sequence[TaskState]) -> list[StoredTask]:
     driver = SqliteDriver(SqliteOptions(sqlite_path=str(file)), Context())
     await driver.open()
     try:
-        pages = [await driver.list(state, None, 10_000) for state in STATES]
+        pages = [await driver.list(state, None, 10_000) for state in states]
     finally:
         await driver.close()
-    found = [each for page in pages for each in page.tasks]
-    tasks = {each.ref.id: each for each in found}
-    assert len(tasks) == len(found), "a task is in two states"
-    return tasks
+    return [each for page in pages for each in page.tasks]
 
 
 @pytest.fixture

@@ -13,9 +13,7 @@ from typing import Any, ClassVar
 
 import asynctasq
 from asynctasq import (
-    AsyncProcessTask,
     AsyncTask,
-    SyncProcessTask,
     SyncTask,
     TaskConfig,
     task,
@@ -92,17 +90,6 @@ async def outlast_a_renewal() -> None:
     await asyncio.sleep(0.5)
 
 
-@task(process=True)
-def compute() -> None:
-    note()
-
-
-@task(process=True)
-async def compute_async() -> None:
-    await asyncio.sleep(0.001)
-    note()
-
-
 @task
 async def linger() -> None:
     note()
@@ -117,19 +104,12 @@ def linger_in_a_thread() -> None:
         threading.Event().wait()
 
 
-@task(process=True)
-def linger_in_a_child() -> None:
-    note()
-    if is_first_worker():
-        threading.Event().wait()
-
-
 class Async(AsyncTask[int]):
     number: int
 
     async def execute(self) -> int:
         note()
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
         return self.number
 
 
@@ -138,29 +118,8 @@ class Sync(SyncTask[int]):
 
     def execute(self) -> int:
         note()
-        time.sleep(0.01)
+        time.sleep(0.2)
         return self.number
-
-
-class AsyncInChild(AsyncProcessTask[int]):
-    number: int
-
-    async def execute(self) -> int:
-        note()
-        await asyncio.sleep(0.01)
-        return self.number
-
-
-class SyncInChild(SyncProcessTask[int]):
-    number: int
-
-    def execute(self) -> int:
-        note()
-        time.sleep(0.01)
-        return self.number
-
-
-KINDS = (Async, Sync, AsyncInChild, SyncInChild)
 
 
 @task
@@ -181,21 +140,6 @@ async def kill_the_worker() -> None:
 async def be_innocent(number: int) -> None:
     note()
     await asyncio.sleep(0.3)
-
-
-@task(process=True)
-def kill_the_child_once() -> None:
-    first = not os.path.exists("killed")
-    note("killed" if first else "ran")
-    if first:
-        open("killed", "x").close()
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-@task(process=True, timeout=0.5, max_attempts=1)
-def compute_too_long() -> None:
-    note()
-    threading.Event().wait()
 
 
 @task(timeout=0.2, max_attempts=1)

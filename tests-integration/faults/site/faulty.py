@@ -2,7 +2,7 @@
 
 FAULTS names calls by verb and number, and what befalls them: ``dequeue:1:before`` fails with
 `DriverUnavailable` before anything is done, ``settle:2:after`` does it all and loses the reply,
-``settle:many:refused`` refuses the first call that brings more than one outcome.
+``settle:many:refused`` refuses the first call after the second that brings several outcomes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class FaultyDriver(SqliteDriver):
         return await self._faultily("dequeue", super().dequeue, queues, limit=limit, wait=wait)
 
     async def settle(self, outcomes: Any) -> Any:
-        if len(outcomes) > 1 and "settle:many:refused" in self._faults:
+        is_refused = len(outcomes) > 1 and self._calls["settle"] >= 2
+        if is_refused and "settle:many:refused" in self._faults:
             self._faults.remove("settle:many:refused")
             raise BackendRefused("not so many")
         return await self._faultily("settle", super().settle, outcomes)

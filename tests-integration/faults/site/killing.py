@@ -18,10 +18,11 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import deeds
+import deeds  # noqa: F401 - once, for all that are forked off
 from suspensions import Place, Point, Suspensions
 
 import asynctasq
@@ -34,7 +35,10 @@ AT_ONCE = 16
 """Workers at a time: most of them wait for a lease."""
 TIMES = 2
 """How often a place is reached, at most, before a worker dies there."""
-PATIENCE = 30
+TRIES = 3
+"""How often a worker is to die there: timing may lead it past a place."""
+PATIENCE = 20
+"""Seconds until one that hangs is ended."""
 
 
 @dataclass(frozen=True)
@@ -42,28 +46,39 @@ class Scenario:
     """What a worker has to do, and what makes it end if nothing kills it."""
 
     name: str
-    calls: tuple[Any, ...]
+    tasks: tuple[str, ...]
+    """Where each is defined, and its name."""
     attempts: int
     """Runs after which it ends; 0: it is stopped while all of them run."""
     options: dict[str, str] = field(default_factory=dict)
+
+    def load(self) -> None:
+        """Import what defines them, and nothing that defines others."""
+        for name in self.tasks:
+            import_module(name.partition(".")[0])
+
+    def calls(self) -> list[Any]:
+        self.load()
+        split = (name.partition(".") for name in self.tasks)
+        return [getattr(sys.modules[module], name)() for module, _, name in split]
 
 
 SCENARIOS = (
     Scenario(
         "ordinary",
         (
-            deeds.walk(),
-            deeds.walk_in_time(),
-            deeds.work(),
-            deeds.wrap(),
-            deeds.fail_once(),
-            deeds.FailForGood(),
+            "deeds.walk",
+            "deeds.walk_in_time",
+            "deeds.work",
+            "deeds.wrap",
+            "deeds.fail_once",
+            "deeds.FailForGood",
         ),
         7,
     ),
     Scenario(
         "outages",
-        (deeds.walk(), deeds.work(), deeds.walk_in_time(), deeds.outlast_a_renewal()),
+        ("deeds.walk", "deeds.work", "deeds.walk_in_time", "deeds.outlast_a_renewal"),
         4,
         {
             "ASYNCTASQ_DRIVER": "faulty",
@@ -73,14 +88,14 @@ SCENARIOS = (
     ),
     Scenario(
         "results elsewhere",
-        (deeds.walk_in_time(), deeds.walk()),
+        ("deeds.walk_in_time", "deeds.walk"),
         2,
         {"ASYNCTASQ_DRIVER": "bare", "ASYNCTASQ_RESULT_DRIVER": "sqlite"},
     ),
-    Scenario("children", (deeds.compute(), deeds.compute_async()), 2),
+    Scenario("children", ("deeds_of_children.compute", "deeds_of_children.compute_async"), 2),
     Scenario(
         "stopped",
-        (deeds.linger(), deeds.linger_in_a_thread(), deeds.linger_in_a_child()),
+        ("deeds.linger", "deeds.linger_in_a_thread", "deeds_of_children.linger_in_a_child"),
         0,
         {"ASYNCTASQ_SHUTDOWN_TIMEOUT": "0.2", "ASYNCTASQ_STOP_GRACE": "0.1"},
     ),
@@ -105,6 +120,7 @@ def forked(folder: Path, scenario: Scenario, body: Callable[[], None], trouble: 
             os.environ["FAULTS"] = ""
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(message)s")
         signal.alarm(PATIENCE)
+        scenario.load()
         body()
         code = 0
     except BaseException:
@@ -129,7 +145,7 @@ def work_until_killed(folder: Path, scenario: Scenario, point: Point | None) -> 
     async def main() -> None:
         worker = Worker(max_tasks=scenario.attempts or None)
         if not scenario.attempts:
-            stopping = asyncio.ensure_future(_stop_when_all_run(worker, len(scenario.calls)))
+            stopping = asyncio.ensure_future(_stop_when_all_run(worker, len(scenario.tasks)))
         await worker.run()
         if not scenario.attempts:
             await stopping
@@ -142,7 +158,7 @@ def work_until_killed(folder: Path, scenario: Scenario, point: Point | None) -> 
 
 async def _stop_when_all_run(worker: Worker, count: int) -> None:
     journal = Path(os.environ["JOURNAL"])
-    while sum(not line.startswith("imported") for line in journal.open()) < count:
+    while sum("imported" not in line for line in journal.read_text().splitlines()) < count:
         await asyncio.sleep(0.005)
     worker.stop()
 
@@ -172,10 +188,13 @@ class Death:
     scenario: Scenario
     point: Point
     folder: Path
+    tries: int = 0
     killed: bool = False
     finished: bool = False
 
     def begin(self, template: Path) -> int:
+        self.tries += 1
+        shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         shutil.copy(template / "queue.db", self.folder)
         (self.folder / "journal").touch()
@@ -188,7 +207,7 @@ class Death:
 
     def go_on(self) -> int:
         return forked(
-            self.folder, self.scenario, lambda: finish(len(self.scenario.calls)), trouble=False
+            self.folder, self.scenario, lambda: finish(len(self.scenario.tasks)), trouble=False
         )
 
 
@@ -196,7 +215,7 @@ def places_of(scenario: Scenario, template: Path) -> list[tuple[Place, int]]:
     """Where its worker suspends, and how often, if nothing kills it."""
     template.mkdir(parents=True)
     shown = template.with_name(f"{template.name} undisturbed")
-    _await_one(forked(template, scenario, lambda: dispatch(scenario.calls), trouble=False))
+    _await_one(forked(template, scenario, lambda: dispatch(scenario.calls()), trouble=False))
     shutil.copytree(template, shown)
     (shown / "journal").touch()
     _await_one(
@@ -226,18 +245,21 @@ def deaths_of(scenario: Scenario, folder: Path, known: set[Place]) -> list[Death
 
 def carry_out(folder: Path, deaths: list[Death]) -> None:
     """Let all die, and others go on, several at a time."""
-    waiting, running = list(reversed(deaths)), {}
-    while waiting or running:
-        while waiting and len(running) < AT_ONCE:
+    waiting, dying, surviving = list(reversed(deaths)), {}, {}
+    while waiting or dying or surviving:
+        while waiting and len(dying) + len(surviving) < AT_ONCE:
             death = waiting.pop()
-            running[death.begin(folder / death.scenario.name)] = (death, "dies")
+            dying[death.begin(folder / death.scenario.name)] = death
         pid, status = os.wait()
-        death, stage = running.pop(pid)
-        if stage == "dies":
-            death.killed = os.waitstatus_to_exitcode(status) == -signal.SIGKILL
-            running[death.go_on()] = (death, "goes on")
+        if pid in surviving:
+            surviving.pop(pid).finished = status == 0
+            continue
+        death = dying.pop(pid)
+        death.killed = os.waitstatus_to_exitcode(status) == -signal.SIGKILL
+        if death.killed or death.tries == TRIES:
+            surviving[death.go_on()] = death
         else:
-            death.finished = status == 0
+            waiting.append(death)
 
 
 def main(folder: Path) -> None:
@@ -245,8 +267,8 @@ def main(folder: Path) -> None:
     deaths = [death for each in SCENARIOS for death in deaths_of(each, folder, known)]
     carry_out(folder, deaths)
     for death in deaths:
-        told = {**vars(death), "scenario": death.scenario.name, "folder": str(death.folder)}
-        print(json.dumps(told))
+        told = vars(death) | vars(death.scenario) | {"scenario": death.scenario.name}
+        print(json.dumps(told, default=str))
 
 
 if __name__ == "__main__":

@@ -93,9 +93,7 @@ def place_of(coroutine: Any) -> Place:
     while (frame := _frame_of(coroutine)) is not None:
         if frame.f_globals["__name__"].startswith(("asynctasq.", "asynctasq_drivers.")):
             found.append(_await_in(frame))
-        coroutine = getattr(coroutine, "cr_await", None) or getattr(
-            coroutine, "gi_yieldfrom", None
-        )
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
     return tuple(found)
 
 

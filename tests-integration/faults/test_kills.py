@@ -1,0 +1,110 @@
+"""A worker that is killed at any await of its two loops loses nothing, and spends no attempt."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asynctasq.codec import decode_envelope
+
+from .conftest import SITE, Stage, is_alive
+
+# They share all these deaths.
+pytestmark = [
+    pytest.mark.xdist_group("kills"),
+    pytest.mark.concurrent,
+    pytest.mark.timeout(120),
+]
+
+ATTEMPTS = {"deeds.fail_once": 2}
+"""Of each task that needs more than one."""
+DEAD = {"deeds.FailForGood"}
+MODULES = ("asynctasq.worker._fetcher", "asynctasq.worker._runner", "asynctasq.worker._settler")
+
+
+@pytest.fixture(scope="module")
+def deaths(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What became of a worker for each place to die at, as `site/killing.py` tells."""
+    folder = tmp_path_factory.mktemp("kills")
+    stage = Stage(folder)
+    stage.set(process_pool_size=1)
+    ran = subprocess.run(
+        [sys.executable, SITE / "killing.py", folder],
+        cwd=folder,
+        env=stage.variables,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+def told(death: dict[str, Any]) -> str:
+    """Where it died, and what was logged."""
+    log = (Path(death["folder"]) / "log").read_text(encoding="utf-8")
+    return f"{death['scenario']}, killed={death['killed']} at {death['point']}:\n{log}"
+
+
+def test_whatever_await_a_worker_is_killed_at_every_task_ends_once(
+    deaths: list[dict[str, Any]],
+) -> None:
+    assert len(deaths) > 50
+    for death in deaths:
+        assert death["finished"], told(death)
+        tasks = Stage(Path(death["folder"])).tasks().values()
+        names = [decode_envelope(task.body).task for task in tasks]
+        assert sorted(names) == sorted(death["tasks"]), told(death)
+        for name, task in zip(names, tasks, strict=True):
+            assert task.state == ("dead" if name in DEAD else "completed"), told(death)
+
+
+def test_a_kill_spends_no_attempt_and_every_further_run_is_counted(
+    deaths: list[dict[str, Any]],
+) -> None:
+    for death in deaths:
+        stage = Stage(Path(death["folder"]))
+        runs = stage.runs()
+        for task in stage.tasks().values():
+            name = decode_envelope(task.body).task
+            assert task.attempt == ATTEMPTS.get(name, 1), told(death)
+            assert task.deliveries - task.attempt <= 1, f"{name}, {told(death)}"
+            # What a stop gives back is not counted, although it had begun.
+            counted = task.deliveries + (death["scenario"] == "stopped")
+            assert task.attempt <= runs[task.ref.id] <= counted, f"{name}, {told(death)}"
+
+
+def test_no_child_outlives_a_killed_worker(deaths: list[dict[str, Any]]) -> None:
+    children = {pid for death in deaths for pid in Stage(Path(death["folder"])).processes()}
+    assert children
+    assert [pid for pid in children if is_alive(pid)] == []
+
+
+def test_every_await_of_fetch_run_and_settle_has_been_a_death(
+    deaths: list[dict[str, Any]],
+) -> None:
+    died = {place for death in deaths if death["killed"] for place in death["point"][0]}
+    survived = {place for death in deaths if not death["killed"] for place in death["point"][0]}
+    print(f"{sum(death['killed'] for death in deaths)} deaths at {len(died)} awaits:")
+    print(*sorted(died), sep="\n")
+    assert set(awaits()) - died == set(), f"never met: {sorted(survived - died)}"
+
+
+def awaits() -> Iterator[str]:
+    """Every await of the modules that fetch, run and settle."""
+    for module in MODULES:
+        spec = find_spec(module)
+        assert spec is not None
+        assert spec.origin is not None
+        for node in ast.walk(ast.parse(Path(spec.origin).read_bytes())):
+            if isinstance(node, ast.Await):
+                yield f"{module}:{node.lineno}:{node.col_offset}"
