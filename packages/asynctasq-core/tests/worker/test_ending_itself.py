@@ -1,4 +1,4 @@
-"""A worker that has to be replaced ends: what is done is settled, what never began is given back."""
+"""A worker that must be replaced ends: the done is settled, what never began is given back."""
 
 from __future__ import annotations
 

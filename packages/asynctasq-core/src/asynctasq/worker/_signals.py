@@ -15,6 +15,8 @@ from types import FrameType
 from typing import Final
 
 _HANDLED: Final = (signal.SIGTERM, signal.SIGINT)
+_WAKE: Final = 1.0
+"""Seconds after which an idle main loop looks whether a handler is to be called."""
 
 
 class Signals:
@@ -36,6 +38,7 @@ class Signals:
         signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
         self._ends = (ours, theirs)
         loop.call_soon_threadsafe(loop.add_reader, ours, self._read)
+        loop.call_soon_threadsafe(_wake, loop, asyncio.get_running_loop())
 
     def detach(self) -> None:
         """What came before is in force again. On the main thread, when that loop has ended."""
@@ -63,3 +66,13 @@ class Signals:
             self._stop()
         elif self._at_once is not None:
             self._at_once(128 + number)
+
+
+def _wake(loop: asyncio.AbstractEventLoop, main: asyncio.AbstractEventLoop) -> None:
+    """uvloop, idle, calls no handler unless it hears of signals by the descriptor itself."""
+    main.call_soon_threadsafe(_nothing)
+    loop.call_later(_WAKE, _wake, loop, main)
+
+
+def _nothing() -> None:
+    """Python calls handlers before it comes here."""
