@@ -22,7 +22,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import deeds  # noqa: F401 - once, for all that are forked off
+import deeds
 from suspensions import Place, Point, Suspensions
 
 import asynctasq
@@ -157,8 +157,7 @@ def work_until_killed(folder: Path, scenario: Scenario, point: Point | None) -> 
 
 
 async def _stop_when_all_run(worker: Worker, count: int) -> None:
-    journal = Path(os.environ["JOURNAL"])
-    while sum("imported" not in line for line in journal.read_text().splitlines()) < count:
+    while deeds.noted() < count:
         await asyncio.sleep(0.005)
     worker.stop()
 
