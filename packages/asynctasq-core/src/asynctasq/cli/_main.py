@@ -15,7 +15,7 @@ import click
 from asynctasq.cli._output import plain
 from asynctasq.errors import AsyncTasQError, ConfigError, PluginError
 
-_COMMANDS: Final = ("drivers", "worker")
+_COMMANDS: Final = ("drivers", "migrate", "worker")
 """Each is ``command`` in the module of its name, with ``_`` for ``-``."""
 
 

@@ -13,9 +13,10 @@ import click
 from asynctasq.app import run
 from asynctasq.cli._app_module import import_app
 from asynctasq.cli._exits import MEANING, end_at_once
+from asynctasq.cli._flags import ConfiguredCommand
 from asynctasq.cli._output import plain
 from asynctasq.cli._supervisor import supervise
-from asynctasq.config import current, set_flags
+from asynctasq.config import current
 from asynctasq.errors import AsyncTasQError, ConfigError
 from asynctasq.plugins import driver_class
 from asynctasq.worker import ExitCode, Worker
@@ -34,7 +35,7 @@ _EXIT_CODES = "\n".join(
 )
 
 
-@click.command(epilog=_EXIT_CODES)
+@click.command(cls=ConfiguredCommand, epilog=_EXIT_CODES)
 @click.option(
     "--app",
     required=True,
@@ -78,7 +79,6 @@ _EXIT_CODES = "\n".join(
     type=click.FloatRange(min=0, min_open=True),
     help="End with 6 when tasks run, but for so long none has begun or ended. [default: never]",
 )
-@click.option("--driver", help="The driver to use, instead of the configured one.")
 @click.option("--supervisor-fd", hidden=True, type=click.IntRange(min=0))
 def command(
     app: str,
@@ -88,7 +88,6 @@ def command(
     fair: bool,
     max_tasks: int | None,
     stuck_after: float | None,
-    driver: str | None,
     supervisor_fd: int | None,
 ) -> None:
     """Run tasks until told to stop.
@@ -106,8 +105,6 @@ def command(
         again = (sys.executable, *sys.orig_argv[1:])
         sys.exit(supervise(again, workers, until_done=max_tasks is not None))
     supervisor = None if supervisor_fd is None else _end_of(supervisor_fd)
-    if driver is not None:
-        set_flags({"driver": driver})
     import_app(app)
     if workers > 1:
         _check_driver(workers)

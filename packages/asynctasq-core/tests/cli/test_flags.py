@@ -1,0 +1,71 @@
+"""Each option of the configuration is a flag of the commands that work on a backend."""
+
+from __future__ import annotations
+
+import pytest
+
+APP = """
+import asynctasq
+from asynctasq.config import Config
+
+asynctasq.init({"driver": "memory", "stop_grace": 5})
+
+@asynctasq.task
+async def nothing() -> None: ...
+
+config = Config.get()
+print(config.default_queue, config.stop_grace, config.store_results, flush=True)
+raise SystemExit(f"asked: {config.default_max_attempts}")
+"""
+
+
+@pytest.fixture
+def shown(site, clean):
+    """What the app of a worker finds configured, with these flags."""
+
+    def run(*flags: str) -> tuple[str, str]:
+        (clean / "shop.py").write_text(APP, encoding="utf-8")
+        ran = site.run("-m", "asynctasq", "worker", "--app", "shop", *flags)
+        return ran.stdout.strip(), ran.stderr
+
+    return run
+
+
+def test_an_option_given_as_a_flag_wins_over_init(shown) -> None:
+    stdout, stderr = shown(
+        "--default-queue", "mail", "--stop-grace=9", "--store-results", "no", "--driver", "memory"
+    )
+    assert stdout == "mail 9.0 False", stderr
+
+
+def test_what_is_not_given_stays_as_it_is(shown) -> None:
+    stdout, _ = shown()
+    assert stdout == "default 5.0 True"
+
+
+def test_a_value_that_does_not_fit_is_an_error_that_names_the_flag(shown) -> None:
+    stdout, stderr = shown("--stop-grace", "soon")
+    assert stdout == ""
+    assert "'soon'" in stderr
+    assert "--stop-grace" in stderr
+
+
+def test_a_secret_on_the_command_line_is_warned_of_and_not_repeated(shown) -> None:
+    _, stderr = shown("--events-redis-url", "redis://:tiger@localhost")
+    assert "ASYNCTASQ_EVENTS_REDIS_URL" in stderr
+    assert "tiger" not in stderr
+
+
+def test_help_tells_the_commands_own_flags_first_and_options_of_installed_drivers(site) -> None:
+    site.driver("tiny", options="class Options(Struct, frozen=True):\n    tiny_depth: int = 3\n")
+    ran = site.run("-m", "asynctasq", "worker", "--help")
+    own, _, configured = ran.stdout.partition("Configuration:")
+    assert "--app" in own
+    assert "--help" in own
+    assert "--tiny-depth INT" in configured
+    assert "--default-queue" in configured
+
+
+def test_a_driver_without_a_schema_has_nothing_to_migrate(site) -> None:
+    ran = site.run("-m", "asynctasq", "migrate", "--driver", "memory")
+    assert (ran.returncode, ran.stdout) == (0, "the memory driver has no schema: nothing to do\n")
