@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
@@ -38,6 +38,7 @@ from asynctasq.driver import (
 )
 from asynctasq.errors import DriverClosed
 from asynctasq_drivers.sqlite import _outcomes, _queue, _schema, _tasks
+from asynctasq_drivers.sqlite._desk import LONGEST_LOOK
 from asynctasq_drivers.sqlite._engine import Engine
 from asynctasq_drivers.sqlite._job import Job
 from asynctasq_drivers.sqlite._options import SqliteOptions
@@ -57,7 +58,7 @@ class SqliteDriver:
         lease="timed",
         max_lease=None,
         max_delay=None,
-        delay_resolution=0.0,
+        delay_resolution=LONGEST_LOOK,  # until another process has seen what it waits for
         max_body=999_000_000,  # of the 1,000,000,000 bytes of a row
         retention=None,
         atomic=frozenset(("ack", "retry", "dead_letter", "release")),
@@ -83,9 +84,7 @@ class SqliteDriver:
     async def open(self) -> None:
         if self._closed:
             raise DriverClosed("this sqlite driver is closed for good: make another")
-        if self._engine is None:
-            self._engine = self._started(self._ready_session)
-        engine = self._engine
+        engine = self._engine = self._engine or self._started(self._ready_session)
         try:
             await asyncio.shield(engine.opened)
         except asyncio.CancelledError:
@@ -96,11 +95,17 @@ class SqliteDriver:
             raise
         if self._closed:
             raise DriverClosed("this sqlite driver was closed while it was opened")
+        if engine.gone is not None:
+            raise engine.gone
+
+    @cached_property
+    def _file(self) -> Path:
+        """The file as it is called where the driver was first used."""
+        return Path(self._options.sqlite_path).absolute()
 
     def _started(self, open_session: Callable[[threading.Event], Session]) -> Engine:
-        self._path = Path(self._options.sqlite_path).absolute()
         loop = asyncio.get_running_loop()
-        self._self_wait = SelfWait(loop, self._path)
+        self._self_wait = SelfWait(loop, self._file)
         engine = Engine(loop, open_session, self._self_wait)
         weakref.finalize(self, engine.stop).atexit = False
         engine.start()
@@ -119,7 +124,7 @@ class SqliteDriver:
         return session
 
     def _connected(self, stopping: threading.Event, *, create: bool) -> Session:
-        session = Session(self._path, self._options.sqlite_busy_timeout, stopping)
+        session = Session(self._file, self._options.sqlite_busy_timeout, stopping)
         session.on_locked = self._self_wait.refuse
         session.open(self._options.sqlite_synchronous, create=create)
         return session
@@ -138,6 +143,8 @@ class SqliteDriver:
     @staticmethod
     async def _close(engine: Engine) -> None:
         barrier: asyncio.Future[None] = engine.loop.create_future()
+        if not engine.opened.done():
+            engine.stop()
         engine.end_waits()
         engine.submit(Job(work=lambda cursor: None, future=barrier, writes=False))
         await asyncio.wait((barrier,))
@@ -155,6 +162,8 @@ class SqliteDriver:
             raise DriverClosed(f"this sqlite driver is {state}: open() it first, close() last")
         if engine.gone is not None:
             raise engine.gone
+        if engine.loop is not asyncio.get_running_loop():
+            raise DriverClosed("this sqlite driver was opened on another event loop: make another")
         return engine
 
     async def _do(self, work: Callable[[sqlite3.Cursor], T], *, writes: bool, **more: Any) -> T:
@@ -173,19 +182,20 @@ class SqliteDriver:
         self._running()
         check_messages(messages, self.capabilities)
         ids = tuple(message.id for message in messages)
-        work = partial(_queue.enqueue, messages=messages)
+        work = partial(_queue.enqueue, messages=tuple(messages))
         await self._do(work, writes=True, announces=True, ids=ids)
         return Enqueued(ids)
 
     async def enqueue_in(self, connection: Any, messages: Sequence[Message]) -> Enqueued:
         self._running()
         check_messages(messages, self.capabilities)
-        await enqueue_in(connection, messages, self._path, self._options.sqlite_busy_timeout)
+        await enqueue_in(connection, messages, self._file, self._options.sqlite_busy_timeout)
         return Enqueued(tuple(message.id for message in messages))
 
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, wait: float
     ) -> tuple[Delivery, ...]:
+        queues = tuple(queues)
         return await self._do(
             partial(_queue.take, queues=queues, limit=limit),
             writes=True,
@@ -206,11 +216,11 @@ class SqliteDriver:
     async def settle(self, outcomes: Sequence[Outcome]) -> Settled:
         self._running()
         check_outcomes(outcomes, self.capabilities)
-        work = partial(_outcomes.settle, outcomes=outcomes, context=self._context)
+        work = partial(_outcomes.settle, outcomes=tuple(outcomes), context=self._context)
         return await self._do(work, writes=True, announces=_announces(outcomes))
 
     async def extend(self, deliveries: Sequence[Delivery]) -> Renewed:
-        return await self._do(partial(_queue.extend, given=deliveries), writes=True)
+        return await self._do(partial(_queue.extend, given=tuple(deliveries)), writes=True)
 
     async def stats(self, queues: Sequence[str] | None = None) -> tuple[QueueStats, ...]:
         return await self._do(partial(_queue.stats, queues=queues), writes=False)
@@ -255,7 +265,7 @@ class SqliteDriver:
         return await self._apart(_schema.migrate, create=True)
 
     async def pending_migrations(self) -> tuple[Migration, ...]:
-        if not os.path.exists(self._options.sqlite_path):  # noqa: ASYNC240 - one look
+        if not os.path.exists(self._file):  # noqa: ASYNC240 - one look
             return _schema.MIGRATIONS
         return await self._apart(_schema.pending, create=False)
 

@@ -1,12 +1,20 @@
--- How many are in each state; time has moved those that are due. Each part is a range of the index.
+-- How many are in each state, by plain counts of ranges of the index, which SQLite is fast at.
+-- Time has moved those that are due: they are pending.
 SELECT
-    count(*) FILTER (WHERE pending),
-    count(*) FILTER (WHERE state = 1 AND NOT pending),
-    count(*) FILTER (WHERE state = 2 AND NOT pending),
-    count(*) FILTER (WHERE state = 4),
-    min(due) FILTER (WHERE pending)
-FROM (
-    SELECT state, due, state = 0 OR (state < 3 AND due <= :now) AS pending
-    FROM asynctasq_task
-    WHERE queue = :queue AND (state < 3 OR (state = 4 AND (due IS NULL OR due > :now)))
-)
+    (SELECT count(*) FROM asynctasq_task WHERE queue = :queue AND state = 0)
+    + (SELECT count(*) FROM asynctasq_task WHERE queue = :queue AND state = 1 AND due <= :now)
+    + (SELECT count(*) FROM asynctasq_task WHERE queue = :queue AND state = 2 AND due <= :now),
+    (SELECT count(*) FROM asynctasq_task WHERE queue = :queue AND state = 1 AND due > :now),
+    (SELECT count(*) FROM asynctasq_task WHERE queue = :queue AND state = 2 AND due > :now),
+    (SELECT count(*) FROM asynctasq_task WHERE queue = :queue AND state = 4 AND due IS NULL)
+    + (SELECT count(*) FROM asynctasq_task WHERE queue = :queue AND state = 4 AND due > :now),
+    (
+        SELECT min(due) FROM (
+            SELECT min(due) AS due FROM asynctasq_task WHERE queue = :queue AND state = 0
+            UNION ALL
+            SELECT min(due) FROM asynctasq_task WHERE queue = :queue AND state = 1
+            UNION ALL
+            SELECT min(due) FROM asynctasq_task WHERE queue = :queue AND state = 2
+        )
+        WHERE due <= :now
+    )
