@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
@@ -78,13 +79,33 @@ async def test_the_transaction_begins_as_the_connection_would(
     await works(driver, waiting=1)
 
 
-async def test_without_a_transaction_one_is_asked_for(driver: SqliteDriver, path: Path) -> None:
-    connection = sqlite3.connect(path, isolation_level=None)
+BY_ITSELF: dict[str, Any] = (
+    {"autocommit": True} if sys.version_info >= (3, 12) else {"isolation_level": None}
+)
+
+
+@pytest.mark.parametrize("settings", [{"isolation_level": None}, BY_ITSELF], ids=["old", "new"])
+async def test_without_a_transaction_one_is_asked_for(
+    driver: SqliteDriver, path: Path, settings: dict[str, Any]
+) -> None:
+    connection = sqlite3.connect(path, **settings)
     with pytest.raises(Unsupported, match="execute BEGIN first"):
         await driver.enqueue_in(connection, [message()])
     connection.execute("BEGIN")
     await driver.enqueue_in(connection, [message()])
     connection.execute("COMMIT")
+    connection.close()
+    await works(driver, waiting=1)
+
+
+async def test_a_connection_that_is_always_in_a_transaction_joins(
+    driver: SqliteDriver, path: Path
+) -> None:
+    always: dict[str, Any] = {"autocommit": False} if sys.version_info >= (3, 12) else {}
+    connection = sqlite3.connect(path, **always)
+    for end in (connection.rollback, connection.commit):
+        await driver.enqueue_in(connection, [message()])
+        end()
     connection.close()
     await works(driver, waiting=1)
 
