@@ -1,8 +1,8 @@
 """The ``sqlite`` driver: the whole contract in one file, with no server.
 
 Read `_driver.py` first: one method for each verb. Each hands a job (`_lifecycle.py`) to a thread
-(`_engine.py`) that carries it out with others (`_desk.py`) on its connection (`_session.py`). The work itself
-is SQL, in `sql/`, called by `_queue.py`, `_outcomes.py` and `_tasks.py`.
+(`_engine.py`) that carries it out with others (`_desk.py`) on its connection (`_session.py`).
+The work itself is SQL, in `sql/`, called by `_queue.py`, `_outcomes.py` and `_tasks.py`.
 """
 
 from __future__ import annotations
