@@ -18,6 +18,7 @@ from asynctasq.errors import PayloadError
 from asynctasq.worker._decide import after_unreadable, before_run
 from asynctasq.worker._job import Job
 from asynctasq.worker._report import Reporter
+from asynctasq.worker._suspects import SECONDS_APART, Suspects, is_suspect
 from asynctasq.worker._tray import Places, Tray
 from asynctasq.worker._unreadable import FirstSeen
 
@@ -26,10 +27,6 @@ Key: TypeAlias = tuple[str, int]
 Ended: TypeAlias = tuple[Job, Outcome | PayloadError]
 """A job that runs no more, and what became of it."""
 
-SUSPECT: Final = 2
-"""Losses from which on a task runs beside no other such."""
-_SECONDS_APART: Final = 1.0
-"""After which a suspect that found no place is handed out again."""
 _LONG: Final = 0.5
 """Seconds that a task may wait in the buffer. Where tasks run longer, none is buffered."""
 
@@ -85,8 +82,9 @@ class Slots:
         self._unreadable = FirstSeen()
         self._closed = False
         self._paused = False
+        self._suspects = Suspects(self.alive)
         self._left_behind: set[Job] = set()
-        self._look()
+        self.look()
 
     def wanted(self) -> int:
         """How many deliveries there is a use for."""
@@ -107,7 +105,12 @@ class Slots:
                     self._begin(job)
                     self._tray_of(job).put(job)
         self._start([job for job in suspects if self._may_start(job)])
-        self._look()
+        self.look()
+
+    def _start_waiting(self) -> None:
+        """Start the suspect that had to wait until others are given back."""
+        if job := self._suspects.start_now(self.held.values()):
+            self._start([job])
 
     def _tray_of(self, job: Job) -> Tray:
         return self.children_tray if job.definition.in_process else self.tray
@@ -138,16 +141,15 @@ class Slots:
     def _may_start(self, job: Job) -> bool:
         """Whether a task with losses starts now; else it is given back.
 
-        It waits nowhere: whatever kills its worker then takes no more with it.
+        It waits nowhere: whatever kills its worker then takes no more with it. Only until others
+        with two losses, handed out together with it, are given back: a third would be their end.
         """
-        apart = job.delivery.losses >= SUSPECT and any(
-            other.delivery.losses >= SUSPECT for other in self.alive
-        )
+        apart = is_suspect(job) and not self._suspects.is_free()
         if apart or self._closed or self._left <= 0 or not self._places.take():
-            self._end(job, Release(job.delivery, _SECONDS_APART))
+            self._end(job, Release(job.delivery, SECONDS_APART))
             return False
         self._begin(job)
-        return True
+        return not is_suspect(job) or self._suspects.begin(job, self.held.values())
 
     def ended(self, batch: Iterable[Ended]) -> None:
         """These run no more: settle what became of them."""
@@ -161,7 +163,7 @@ class Slots:
             elif job.ran < _LONG:
                 self._ahead = self._concurrency
             self._end(job, outcome)
-        self._look()
+        self.look()
 
     def _after_unreadable(self, job: Job, error: PayloadError) -> Outcome:
         seen_for = self._unreadable.seconds(job.delivery.ref)
@@ -180,7 +182,7 @@ class Slots:
         """Its run is lost: leave it to its lease, which makes this a loss."""
         self.alive.discard(job)
         del self.held[_key(job.delivery)]
-        self._look()
+        self.look()
 
     def settled(self, outcomes: Sequence[Outcome], lost: Sequence[Delivery], again: bool) -> None:
         """The backend has them: let the jobs go, and tell what happened.
@@ -201,6 +203,7 @@ class Slots:
                 logger.warning("the lease of task %s was lost before it was settled", job)
             else:
                 self._report.settled(job, outcome)
+        self._start_waiting()
 
     def lost(self, delivery: Delivery) -> None:
         """The backend says that this lease is somebody else's now."""
@@ -220,7 +223,7 @@ class Slots:
         """Whether it had not begun; then it will not, and its place is free."""
         if self._tray_of(job).withdraw(job):
             return True
-        if job.definition.in_process or not job.claim():
+        if not self._suspects.withdraw(job) and (job.definition.in_process or not job.claim()):
             return False
         self._places.free()
         return True
@@ -234,7 +237,7 @@ class Slots:
             self.alive.discard(job)
             self._left += 1
             self._end(job, Release(job.delivery))
-        self._look()
+        self.look()
 
     def release_stale(self, now: float) -> None:
         """Where tasks turn out to be long, let other workers have what waits here."""
@@ -246,7 +249,7 @@ class Slots:
     def pause(self, paused: bool) -> None:
         """While nothing can start here, want nothing: other workers can have it."""
         self._paused = paused
-        self._look()
+        self.look()
 
     def close(self) -> None:
         """Start nothing any more; what was not started is given back."""
@@ -258,12 +261,12 @@ class Slots:
     def leave(self, jobs: Iterable[Job]) -> None:
         """Wait for these no longer: what cannot be stopped is left to its lease."""
         self._left_behind.update(jobs)
-        self._look()
+        self.look()
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Say what there is to wait for."""
         enough = 1 if self._left < self._concurrency else max(1, self._ahead // 2)
-        open_ = not (self._closed or self._paused)
+        open_ = not (self._closed or self._paused or self._suspects.want_to_be_alone())
         _set(self.room, open_ and self.wanted() >= enough)
         _set(self.idle, self.alive <= self._left_behind)
         _set(self.busy, bool(self.alive))

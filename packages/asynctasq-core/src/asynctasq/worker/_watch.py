@@ -62,6 +62,7 @@ class Watch:
             self._check_slots(now)
             if self._share:
                 self._slots.release_stale(now)
+            self._slots.look()
 
     def _check_loop(self, now: float) -> None:
         """Ask the main loop for an answer; tell of one that does not come."""
