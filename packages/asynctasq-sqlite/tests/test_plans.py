@@ -21,11 +21,10 @@ ASKED: dict[str, Any] = {
     "limit": 100,
     "most": 100,
     "after": 0,
+    "last": 1000,
     "state": 4,
     "seqs": json.dumps([1, 2, 3]),
 }
-IN_ORDER = {"list", "queues"}
-"""Walk along an index, and stop early."""
 
 
 @pytest.fixture(scope="module")

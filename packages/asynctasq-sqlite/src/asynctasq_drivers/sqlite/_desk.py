@@ -86,7 +86,7 @@ class Desk:
 
     def carry_out(self, jobs: Sequence[Job[Any]]) -> None:
         """Write, then read; answers are kept until asked for."""
-        writing = [*self._locked_out, *(job for job in jobs if job.writes)]
+        writing = [job for job in (*self._locked_out, *jobs) if job.writes and job.wanted()]
         self._locked_out = []
         try:
             if any(self._until_ready(job) <= 0 for job in writing):

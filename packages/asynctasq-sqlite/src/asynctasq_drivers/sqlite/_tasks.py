@@ -13,6 +13,8 @@ from asynctasq_drivers.sqlite._rows import COMPLETED, STATES, record, stored_tas
 from asynctasq_drivers.sqlite._statements import sql
 
 _GET: Final = sql("get")
+_SCAN: Final = sql("scan")
+_SCAN_ENDED: Final = sql("scan_ended")
 _LIST: Final = sql("list")
 _LIST_ENDED: Final = sql("list_ended")
 _RETRY_DEAD: Final = sql("retry_dead")
@@ -47,18 +49,14 @@ def list_tasks(
 ) -> TaskPage:
     """Tasks of a state behind a place, in the order in which they came."""
     number, moment = STATES.index(status), now()
-    statement = _LIST_ENDED if number >= COMPLETED else _LIST
-    found: list[StoredTask] = []
-    rows = cursor.execute(statement, {"after": after, "most": scan_limit, "state": number})
-    seen = 0
-    for row in rows:
-        after, seen = row[0], seen + 1
-        if queue in (None, row[1]) and (task := stored_task(row, moment)) and task.state == status:
-            found.append(task)
-            if len(found) == limit:
-                break
-    more = len(found) == limit or seen == scan_limit
-    return TaskPage(tuple(found), str(after) if more else None)
+    scan, look = (_SCAN_ENDED, _LIST_ENDED) if number >= COMPLETED else (_SCAN, _LIST)
+    asked = {"state": number, "queue": queue, "after": after, "now": moment, "limit": limit}
+    last, seen = cursor.execute(scan, {**asked, "most": scan_limit}).fetchone()
+    rows = cursor.execute(look, {**asked, "last": last}).fetchall()
+    found = [task for row in rows if (task := stored_task(row, moment))]
+    if len(rows) == limit:
+        return TaskPage(tuple(found), str(rows[-1][0]))
+    return TaskPage(tuple(found), str(last) if seen == scan_limit else None)
 
 
 def retry_dead(cursor: sqlite3.Cursor, refs: Sequence[TaskRef]) -> tuple[TaskRef, ...]:
