@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import time
+from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,26 @@ def spin(mark: str) -> None:
     Path(mark).write_text(str(os.getpid()))
     while True:
         pass
+
+
+def hold(mark: str, gate: str) -> int:
+    Path(mark).write_text(str(os.getpid()))
+    while not Path(gate).exists():
+        time.sleep(0.005)
+    return os.getpid()
+
+
+def note(file: str, number: int) -> None:
+    with open(file, "a") as notes:
+        notes.write(str(number))
+
+
+def import_path() -> list[str]:
+    return sys.path
+
+
+def flags() -> tuple[int, list[str], dict[str, Any]]:
+    return sys.flags.optimize, sys.warnoptions, sys._xoptions
 
 
 def nap(seconds: float) -> int:
@@ -65,3 +88,27 @@ async def leave_a_task() -> None:
 
 async def is_left_cancelled() -> bool:
     return _left[0].cancelled()
+
+
+async def leave_a_task_that_resists() -> int:
+    async def resist() -> None:
+        while True:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+
+    _left.append(asyncio.create_task(resist()))
+    await asyncio.sleep(0)
+    return os.getpid()
+
+
+_own: ContextVar[str] = ContextVar("own", default="unset")
+
+
+def set_plainly() -> str:
+    before = _own.get()
+    _own.set("plainly")
+    return before
+
+
+async def set_on_loop() -> str:
+    return set_plainly()

@@ -1,4 +1,4 @@
-"""The pool of child processes, with real children."""
+"""What becomes of runs in real child processes, and of the children that run them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ import asyncio
 import os
 import random
 import signal
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,40 +17,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import jobs
+from pools import command_line, eventually, gone, pool_of, written
 
-from asynctasq.processes import ChildDied, ProcessPoolManager, get_default_manager
-
-
-def pool_of(size: int, test: Callable[[ProcessPoolManager], Any], **options: Any) -> Any:
-    async def main() -> Any:
-        manager = ProcessPoolManager()
-        try:
-            await manager.initialize(size, **options)
-            return await test(manager)
-        finally:
-            await manager.shutdown(1)
-
-    return asyncio.run(asyncio.wait_for(main(), 30))
-
-
-def gone(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-    return state == "Z"
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def written(path: Path) -> int:
-    eventually(lambda: path.exists() and path.read_text() != "")
-    return int(path.read_text())
+from asynctasq.processes import ChildDied, ChildNotStarted, ProcessPoolManager
 
 
 def test_a_pool_warmed_in_one_loop_serves_others_and_threads() -> None:
@@ -103,11 +70,30 @@ def test_a_run_that_is_late_or_cancelled_is_killed(tmp_path: Path) -> None:
     async def test(manager: ProcessPoolManager) -> None:
         with pytest.raises(TimeoutError):
             await manager.run(jobs.spin, str(tmp_path / "late"), timeout=0.3)
+        assert gone(written(tmp_path / "late"))
         run = asyncio.create_task(manager.run(jobs.spin, str(tmp_path / "cancelled")))
         pid = await asyncio.to_thread(written, tmp_path / "cancelled")
         run.cancel()
         assert await manager.run(abs, -1) == 1
         assert gone(pid)
+
+    pool_of(1, test)
+
+
+def test_runs_that_wait_begin_in_order_but_for_those_cancelled(tmp_path: Path) -> None:
+    async def test(manager: ProcessPoolManager) -> None:
+        gate, mark = tmp_path / "gate", tmp_path / "mark"
+        order = tmp_path / "order"
+        held = asyncio.create_task(manager.run(jobs.hold, str(mark), str(gate)))
+        await asyncio.to_thread(written, mark)
+        waiting = [asyncio.create_task(manager.run(jobs.note, str(order), n)) for n in range(10)]
+        await asyncio.sleep(0)
+        waiting[3].cancel()
+        waiting[0].cancel()
+        gate.touch()
+        await asyncio.gather(held, *waiting, return_exceptions=True)
+        assert order.read_text() == "12456789"
+        assert manager.get_stats()["restarts"] == 0
 
     pool_of(1, test)
 
@@ -140,6 +126,43 @@ def test_the_loop_stays_warm_and_leftovers_are_cancelled() -> None:
     pool_of(1, test)
 
 
+def test_a_child_in_which_a_leftover_resists_runs_nothing_else() -> None:
+    async def test(manager: ProcessPoolManager) -> None:
+        first = await manager.run(jobs.leave_a_task_that_resists)
+        assert await manager.run(os.getpid) != first
+        assert gone(first)
+
+    pool_of(1, test)
+
+
+def test_what_a_run_sets_in_its_context_ends_with_it() -> None:
+    async def test(manager: ProcessPoolManager) -> None:
+        for function in (jobs.set_plainly, jobs.set_on_loop) * 2:
+            assert await manager.run(function) == "unset"
+
+    pool_of(1, test)
+
+
+def test_a_child_has_the_import_path_and_the_folder_of_its_parent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "sundries.py").write_text("def sold():\n    return 'ribbons'")
+    (tmp_path / "pickle.py").write_text("raise SystemExit('not the standard module')")
+    monkeypatch.syspath_prepend(str(tmp_path / "shop"))
+    monkeypatch.chdir(tmp_path)
+    import sundries  # type: ignore[import-not-found]
+
+    async def test(manager: ProcessPoolManager) -> None:
+        assert await manager.run(sundries.sold) == "ribbons"
+        assert await manager.run(jobs.import_path) == sys.path
+        assert await manager.run(os.getcwd) == str(tmp_path)
+        (pid,) = manager.get_stats()["pids"]  # type: ignore[misc]
+        assert str(tmp_path) not in command_line(pid)
+
+    pool_of(1, test)
+
+
 def test_many_megabytes_go_there_and_back() -> None:
     async def test(manager: ProcessPoolManager) -> None:
         assert len(await manager.run(bytes.upper, b"x" * 30_000_000)) == 30_000_000
@@ -159,6 +182,35 @@ def test_a_module_that_cannot_be_imported_is_named(
     assert not manager.is_initialized
 
 
+@pytest.mark.parametrize(
+    ("broken", "error", "most"),
+    [("import nothing_like_it", ImportError, 10), ("os._exit(3)", ChildNotStarted, 25)],
+)
+def test_children_that_cannot_start_are_tried_again_ever_more_rarely(
+    broken: str, error: type[Exception], most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, starts = tmp_path / "frail_shop.py", tmp_path / "starts"
+    counted = f"import os\nopen({str(starts)!r}, 'a').write('x')\n"
+    module.write_text(counted)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    async def test(manager: ProcessPoolManager) -> None:
+        module.write_text(counted + broken)
+        (pid,) = manager.get_stats()["pids"]  # type: ignore[misc]
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: gone(pid))
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            with pytest.raises(error):
+                await manager.run(abs, -1)
+        assert 2 < len(starts.read_text()) < most
+        module.write_text(counted + "#" * 100)
+        await asyncio.to_thread(eventually, lambda: manager.get_stats()["pids"])
+        assert await manager.run(abs, -1) == 1
+
+    pool_of(1, test, modules=["frail_shop"])
+
+
 def test_200_runs_answer_or_tell_of_the_death_while_children_are_killed() -> None:
     async def test(manager: ProcessPoolManager) -> None:
         runs = [asyncio.create_task(manager.run(jobs.nap, 0.01)) for _ in range(200)]
@@ -174,47 +226,3 @@ def test_200_runs_answer_or_tell_of_the_death_while_children_are_killed() -> Non
         assert await manager.run(abs, -1) == 1
 
     pool_of(2, test)
-
-
-SCRIPT = """
-import asyncio, os, sys
-sys.path.insert(0, {jobs!r})
-import jobs
-from asynctasq.processes import get_default_manager
-print("once")
-manager = get_default_manager()
-asyncio.run(manager.initialize(1))
-print(*manager.get_stats()["pids"], flush=True)
-{then}
-"""
-
-
-def script(tmp_path: Path, then: str) -> subprocess.Popen[str]:
-    file = tmp_path / "program.py"
-    file.write_text(SCRIPT.format(jobs=str(Path(__file__).parent), then=then))
-    return subprocess.Popen([sys.executable, str(file)], stdout=subprocess.PIPE, text=True)
-
-
-def test_a_script_without_a_guard_runs_once_and_leaves_no_child(tmp_path: Path) -> None:
-    output, _ = script(tmp_path, "").communicate(timeout=20)
-    once, pid = output.split()
-    assert once == "once"
-    eventually(lambda: gone(int(pid)))
-
-
-def test_a_child_that_computes_ends_with_its_killed_parent(tmp_path: Path) -> None:
-    mark = tmp_path / "mark"
-    program = script(tmp_path, f"asyncio.run(manager.run(jobs.spin, {str(mark)!r}))")
-    try:
-        eventually(lambda: mark.exists() and mark.read_text() != "")
-    finally:
-        program.kill()
-        program.communicate()
-    eventually(lambda: gone(int(mark.read_text())))
-
-
-def test_a_forked_child_has_a_pool_of_its_own() -> None:
-    ours = get_default_manager()
-    if (pid := os.fork()) == 0:
-        os._exit(0 if get_default_manager() is not ours else 1)
-    assert os.waitpid(pid, 0)[1] == 0

@@ -16,6 +16,7 @@ import threading
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
@@ -24,14 +25,14 @@ from asynctasq._loop import fastest_loop
 
 _PARENT_CHECK = 1.0
 """Seconds between looks at the parent, where a copy of its end of the line outlives it."""
+_CANCEL_WITHIN = 1.0
+"""Seconds that tasks left on the loop have to end."""
 
 
-def main(descriptor: int) -> None:
-    """Serve the parent at the other end of this socket until it says so, or is gone."""
+def main(line: Connection[Any, Any], parent: int, modules: Sequence[str]) -> None:
+    """Serve the parent at the other end of this line until it says so, or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    line: Connection[Any, Any] = Connection(descriptor)
-    os.set_inheritable(descriptor, False)
-    parent, modules = pickle.loads(line.recv_bytes())
+    os.set_inheritable(line.fileno(), False)
     messages: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(line, parent, messages), daemon=True).start()
     failed = _import(modules)
@@ -69,26 +70,25 @@ def _serve(line: Connection[Any, Any], messages: queue.SimpleQueue[bytes]) -> No
             answer = _answer(runner, message)
             with suppress(AttributeError, OSError, ValueError):  # none, broken, or closed
                 sys.stdout.flush()
+            if _has_leftovers(runner):
+                line.send_bytes(b"")  # to be replaced: they would go on in the next run
             line.send_bytes(answer)
-            _cancel_leftovers(runner)
 
 
 def _answer(runner: asyncio.Runner, message: bytes) -> bytes:
     try:
         function, args = pickle.loads(message)
-        value = function(*args)
+        context = copy_context()  # what a run sets in it ends with the run
+        value = context.run(function, *args)
         if inspect.isawaitable(value):
-            value = _wait_for(runner, value)
+            value = runner.run(_wait_for(value), context=context)
         return pickle.dumps((True, value, ""))
     except BaseException as error:
         return _failure(error)
 
 
-def _wait_for(runner: asyncio.Runner, awaitable: Any) -> Any:
-    async def awaiting() -> Any:
-        return await awaitable
-
-    return runner.run(awaiting())
+async def _wait_for(awaitable: Any) -> Any:
+    return await awaitable
 
 
 def _failure(error: BaseException) -> bytes:
@@ -105,9 +105,12 @@ def _failure(error: BaseException) -> bytes:
     return message
 
 
-def _cancel_leftovers(runner: asyncio.Runner) -> None:
+def _has_leftovers(runner: asyncio.Runner) -> bool:
+    """Cancel the tasks that a run has left on the loop; True: some go on nevertheless."""
     loop = runner.get_loop()
-    if pending := asyncio.all_tasks(loop):
-        for task in pending:
-            task.cancel()
-        loop.run_until_complete(asyncio.wait(pending, timeout=1.0))
+    if not (left := asyncio.all_tasks(loop)):
+        return False
+    for task in left:
+        task.cancel()
+    _, resisting = loop.run_until_complete(asyncio.wait(left, timeout=_CANCEL_WITHIN))
+    return bool(resisting)

@@ -1,50 +1,36 @@
-"""The pool: so many children, one queue, and no event loop of its own."""
+"""The pool as its users see it: of any loop and thread, with no event loop of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import pickle
-import queue
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar, overload
+from weakref import WeakSet
 
-from asynctasq.processes._slot import Job, Slot
+from asynctasq.processes._pool import Pool
+from asynctasq.processes._slot import Job
 
 T = TypeVar("T")
-
-
-class _Pool:
-    """What one `initialize` has started."""
-
-    def __init__(self, size: int, max_runs: int | None, modules: tuple[str, ...]) -> None:
-        self.shape = (size, max_runs, modules)
-        self.jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self.slots = [Slot(self.jobs, modules, max_runs) for _ in range(size)]
-        for slot in self.slots:
-            slot.peers = self.slots
-            slot.start()
-
-    def retire(self) -> None:
-        """Let it end once everything before this is done."""
-        for _ in self.slots:
-            self.jobs.put(None)
-
-    def kill(self) -> None:
-        for slot in self.slots:
-            slot.kill()
 
 
 class ProcessPoolManager:
     """Child processes with warm event loops, to be used from any loop and thread.
 
-    A child that dies fails the run it was on, no other, and is replaced.
+    A child that dies fails the run it was on, no other, and is replaced. In a fork of this process
+    it is as new: the children are those of the process that has started them.
     """
 
     def __init__(self) -> None:
+        self._begin()
+        _managers.add(self)
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
-        self._pool: _Pool | None = None
+        self._pool: Pool | None = None
+        self._former: list[Pool] = []
 
     async def initialize(
         self,
@@ -62,21 +48,40 @@ class ProcessPoolManager:
         size = _cpus() if pool_size is None else _at_least_one("pool_size", pool_size)
         if max_tasks_per_child is not None:
             _at_least_one("max_tasks_per_child", max_tasks_per_child)
-        pool, former = self._replace((size, max_tasks_per_child, tuple(modules)))
-        if former is not None:
-            former.retire()
+        await self._warmed(self._join((size, max_tasks_per_child, tuple(modules))))
+
+    async def ready(self) -> bool:
+        """Wait until the children are warm that somebody starts; False: nobody has.
+
+        Raises what the other's `initialize` raises.
+        """
+        if self.is_initialized:
+            return True
+        with self._lock:
+            if (pool := self._pool) is None:
+                return False
+            pool.waiting += 1
+        await self._warmed(pool)
+        return True
+
+    async def _warmed(self, pool: Pool) -> None:
         try:
             for slot in pool.slots:
-                await asyncio.shield(asyncio.wrap_future(slot.ready))
-        except BaseException:
-            self._take(pool)
-            pool.kill()
-            pool.retire()
-            raise
+                await asyncio.wrap_future(slot.ready)
+        finally:
+            with self._lock:
+                pool.waiting -= 1
+                is_wanted = pool.waiting > 0 or pool.is_warm
+                if not is_wanted and self._pool is pool:
+                    self._pool = None
+            if not is_wanted:
+                pool.kill()
+                pool.retire()
 
     @property
     def is_initialized(self) -> bool:
-        return self._pool is not None
+        """Whether the children are warm."""
+        return (pool := self._pool) is not None and pool.is_warm
 
     @property
     def size(self) -> int:
@@ -117,23 +122,22 @@ class ProcessPoolManager:
 
         Idempotent; `initialize` may follow.
         """
-        if (pool := self._take(self._pool)) is None:
-            return
-        pool.retire()
+        pools = self._take_all()
         try:
             async with asyncio.timeout(wait):
-                await _ended(pool)
+                await _ended(pools)
         except TimeoutError:
-            pool.kill()
-            await _ended(pool)
+            _kill(pools)
+            await _ended(pools)
         except BaseException:
-            pool.kill()
+            _kill(pools)
             raise
 
     def kill(self) -> None:
         """End all children at once, from any thread, for a process that is about to end."""
-        if (pool := self._pool) is not None:
-            pool.kill()
+        with self._lock:
+            pools = self._all()
+        _kill(pools)
 
     def get_stats(self) -> dict[str, object]:
         """What the pool is now; ``restarts`` counts children that were replaced."""
@@ -149,26 +153,47 @@ class ProcessPoolManager:
             "restarts": sum(slot.restarts for slot in pool.slots),
         }
 
-    def _replace(
-        self, shape: tuple[int, int | None, tuple[str, ...]]
-    ) -> tuple[_Pool, _Pool | None]:
+    def _join(self, shape: tuple[int, int | None, tuple[str, ...]]) -> Pool:
+        """The pool of this shape. One of another shape is let finish what it has."""
         with self._lock:
-            if self._pool is not None and self._pool.shape == shape:
-                return self._pool, None
-            former, self._pool = self._pool, _Pool(*shape)
-            return self._pool, former
-
-    def _take(self, pool: _Pool | None) -> _Pool | None:
-        with self._lock:
-            if pool is None or self._pool is not pool:
-                return None
-            self._pool = None
+            pool = self._pool
+            if pool is None or pool.shape != shape:
+                self._let_finish()
+                pool = self._pool = Pool(*shape)
+            pool.waiting += 1
             return pool
 
+    def _take_all(self) -> list[Pool]:
+        with self._lock:
+            self._let_finish()
+            pools, self._former = self._former, []
+            return pools
 
-async def _ended(pool: _Pool) -> None:
-    while any(slot.is_alive() for slot in pool.slots):
+    def _let_finish(self) -> None:
+        self._former = [pool for pool in self._former if pool.is_alive]
+        if self._pool is not None:
+            self._pool.retire()
+            self._former.append(self._pool)
+            self._pool = None
+
+    def _all(self) -> list[Pool]:
+        return self._former if self._pool is None else [*self._former, self._pool]
+
+    def _leave_to_parent(self) -> None:
+        """In a fork: no thread of this runs here, and one may have held the lock."""
+        for pool in self._all():
+            pool.disown()
+        self._begin()
+
+
+async def _ended(pools: Sequence[Pool]) -> None:
+    while any(pool.is_alive for pool in pools):
         await asyncio.sleep(0.01)
+
+
+def _kill(pools: Sequence[Pool]) -> None:
+    for pool in pools:
+        pool.kill()
 
 
 def _at_least_one(name: str, value: int) -> int:
@@ -183,17 +208,16 @@ def _cpus() -> int:
     return os.cpu_count() or 1
 
 
-_default: ProcessPoolManager = ProcessPoolManager()
+def _leave_all_to_parent() -> None:
+    for manager in _managers:
+        manager._leave_to_parent()
+
+
+_managers: WeakSet[ProcessPoolManager] = WeakSet()
+_default = ProcessPoolManager()
+os.register_at_fork(after_in_child=_leave_all_to_parent)
 
 
 def get_default_manager() -> ProcessPoolManager:
-    """Return this process's pool; a forked child has its own."""
+    """Return this process's pool."""
     return _default
-
-
-def _forget() -> None:
-    global _default
-    _default = ProcessPoolManager()
-
-
-os.register_at_fork(after_in_child=_forget)

@@ -13,16 +13,25 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
 from asynctasq.processes._died import ChildDied
 
 _START = (
-    "import sys; sys.path[:] = sys.argv[2:]; "
-    "from asynctasq.processes._child import main; main(int(sys.argv[1]))"
+    "import pickle, sys; from multiprocessing.connection import Connection; "
+    "line = Connection(int(sys.argv[1])); sys.path[:], *rest = pickle.loads(line.recv_bytes()); "
+    "from asynctasq.processes._child import main; main(line, *rest)"
 )
+_FLAGS = {
+    "optimize": "O",
+    "bytes_warning": "b",
+    "dont_write_bytecode": "B",
+    "ignore_environment": "E",
+    "no_user_site": "s",
+    "no_site": "S",
+}
 _LOOK = 1.0
 """Seconds between looks at the child, where a process of its own holds the line open."""
 
@@ -32,7 +41,10 @@ class NotHandedOver(Exception):
 
 
 class Child:
-    """A process that was started, is waited for, and runs one message at a time."""
+    """A process that was started, is waited for, and runs one message at a time.
+
+    It has this one's working directory, environment, ``sys.path``, and flags of the interpreter.
+    """
 
     def __init__(self, modules: Sequence[str]) -> None:
         ours, theirs = socket.socketpair()
@@ -40,14 +52,18 @@ class Child:
             number = theirs.fileno()
             # In a session of its own: Ctrl-C in a terminal reaches the parent alone.
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _START, str(number), *map(str, sys.path)],
+                # -P: nothing in the working directory stands in for a standard module.
+                [sys.executable, *_flags(), "-P", "-c", _START, str(number)],
                 pass_fds=(number,),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
         self._line: Connection[Any, Any] = Connection(ours.detach())
-        self._hello = pickle.dumps((os.getpid(), tuple(modules)))
+        # The path travels on the line: process lists stay readable.
+        self._hello = pickle.dumps((list(map(str, sys.path)), os.getpid(), tuple(modules)))
         self.runs = 0
+        self.is_spent = False
+        """It said that something of a run goes on in it, so that it should run nothing else."""
 
     @property
     def pid(self) -> int:
@@ -80,7 +96,10 @@ class Child:
         except OSError:
             raise NotHandedOver from None
         self.runs += 1
-        return self._receive(deadline)
+        if (answer := self._receive(deadline)) == b"":
+            self.is_spent = True
+            answer = self._receive(deadline)
+        return answer
 
     def _receive(self, deadline: float | None) -> bytes:
         try:
@@ -118,6 +137,21 @@ class Child:
             self.kill()
         self._process.wait()
         self._line.close()
+
+    def disown(self) -> None:
+        """Forget it, in a fork of the process that has started it."""
+        self._process.returncode = 0  # nobody's child here, so nothing to wait for
+        self._line.close()
+
+
+def _flags() -> Iterator[str]:
+    """The command line's; those of the environment are inherited with it."""
+    for name, letter in _FLAGS.items():
+        if count := getattr(sys.flags, name):
+            yield f"-{letter * count}"
+    yield from (f"-W{option}" for option in sys.warnoptions)
+    for name, value in sys._xoptions.items():
+        yield f"-X{name}" if value is True else f"-X{name}={value}"
 
 
 def _rest(deadline: float | None) -> float:

@@ -70,6 +70,7 @@ class Slot(threading.Thread):
     ) -> None:
         super().__init__(name="asynctasq-child", daemon=True)
         self.ready: Future[None] = Future()
+        self.ready.set_running_or_notify_cancel()  # nobody who waits for it can cancel it
         self.child: Child | None = None
         self.is_busy = False
         self.restarts = 0
@@ -148,7 +149,7 @@ class Slot(threading.Thread):
             raise outcome
 
     def _why_none(self) -> Exception:
-        if isinstance(self._failed, ChildDied):
+        if isinstance(self._failed, ChildDied | OSError):
             return ChildNotStarted(f"no child process could be started: {self._failed}")
         return self._failed or ChildDied("the pool of child processes was shut down")
 
@@ -156,11 +157,11 @@ class Slot(threading.Thread):
         """See to it that there is a child that lives and may take a run."""
         child = self.child
         if child is not None:
-            is_spent = self._max_runs is not None and child.runs >= self._max_runs
-            if child.is_alive and not is_spent and not self._is_killed:
+            is_old = self._max_runs is not None and child.runs >= self._max_runs
+            if child.is_alive and not (is_old or child.is_spent or self._is_killed):
                 return
             self.child = None
-            child.close(_GRACE if is_spent and not self._is_killed else 0)
+            child.close(_GRACE if is_old and not (child.is_spent or self._is_killed) else 0)
             self.restarts += 1
         if not self._is_killed and time.monotonic() >= self._retry_at:
             self._start()

@@ -55,7 +55,7 @@ class Children:
 
     async def _ready(self) -> asyncio.Semaphore:
         async with self._warming:
-            if not self._pool.is_initialized:
+            if not await self._pool.ready():
                 config = self._config
                 definitions = map(TASKS.get, TASKS.names())
                 modules = {each.module for each in definitions if each.in_process}
