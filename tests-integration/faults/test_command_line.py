@@ -15,7 +15,7 @@ pytestmark = pytest.mark.concurrent
 def test_a_signal_lets_what_runs_finish_and_gives_the_rest_back_unrun(
     stage: Stage, number: signal.Signals
 ) -> None:
-    ids = stage.dispatch(*["deeds.be_innocent(1)"] * 40)
+    ids = stage.dispatch(*["deeds.be_innocent(0.3)"] * 40)
     worker = stage.worker("--concurrency", "10")
     until(lambda: stage.runs().total() >= 10)
     worker.send_signal(number)

@@ -8,7 +8,7 @@ import pytest
 
 from .conftest import Stage
 
-INNOCENT = ["deeds.be_innocent(1)"] * 50
+INNOCENT = ["deeds.be_innocent(0.1)"] * 50
 
 
 @pytest.mark.concurrent
@@ -16,7 +16,7 @@ def test_a_task_that_kills_its_worker_is_dead_after_three_and_the_others_keep_th
     stage: Stage,
 ) -> None:
     ids = stage.dispatch(*INNOCENT, "deeds.kill_the_worker()", *INNOCENT)
-    supervisor = stage.worker("--workers", "2", "--concurrency", "20")
+    supervisor = stage.worker("--workers", "2", "--concurrency", "4")
     tasks = stage.until_ended(101, seconds=40)
     supervisor.send_signal(signal.SIGTERM)
     supervisor.wait(10)

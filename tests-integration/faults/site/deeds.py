@@ -143,9 +143,9 @@ async def kill_the_worker() -> None:
 
 
 @task
-async def be_innocent(number: int) -> None:
+async def be_innocent(seconds: float) -> None:
     note()
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(seconds)
 
 
 @task(timeout=0.2, max_attempts=1)
