@@ -17,7 +17,7 @@ def grown(path: Path, statement: str) -> None:
     """Let the file be as if it had seen very many tasks."""
     connection = sqlite3.connect(path)
     with connection:
-        connection.execute(statement, (BEYOND,))
+        connection.execute(statement, {"number": BEYOND})
     connection.close()
 
 
@@ -29,7 +29,7 @@ def message() -> Message:
 async def test_a_file_that_has_seen_more_than_32_bits_of_tasks_takes_more(
     driver: SqliteDriver, path: Path
 ) -> None:
-    grown(path, "INSERT INTO sqlite_sequence (name, seq) VALUES ('asynctasq_task', ?)")
+    grown(path, "INSERT INTO sqlite_sequence (name, seq) VALUES ('asynctasq_task', :number)")
     await driver.enqueue([message(), message()])
     first, second = await driver.dequeue(["mail"], limit=2, wait=0)
     assert (await driver.extend([first, second])).lost == ()
@@ -46,7 +46,7 @@ async def test_a_task_that_was_handed_out_more_often_than_32_bits_can_tell(
     driver: SqliteDriver, path: Path
 ) -> None:
     await driver.enqueue([message()])
-    grown(path, "UPDATE asynctasq_task SET receipt = ?1, deliveries = ?1")
+    grown(path, "UPDATE asynctasq_task SET receipt = :number, deliveries = :number")
     (held,) = await driver.dequeue(["mail"], limit=1, wait=0)
     assert held.deliveries == BEYOND + 1
     assert (await driver.settle([Ack(held)])).lost == ()

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -123,9 +124,11 @@ async def test_a_connection_to_another_file_is_refused(
 
 
 async def test_a_connection_of_another_thread_is_refused(driver: SqliteDriver, path: Path) -> None:
-    connection = await asyncio.to_thread(sqlite3.connect, path)
-    with pytest.raises(Unsupported, match="thread"):
-        await driver.enqueue_in(connection, [message()])
+    with ThreadPoolExecutor(1) as thread:
+        connection = thread.submit(sqlite3.connect, path).result()
+        with pytest.raises(Unsupported, match="thread"):
+            await driver.enqueue_in(connection, [message()])
+        thread.submit(connection.close).result()
 
 
 async def test_the_same_file_by_another_name_is_the_same(
