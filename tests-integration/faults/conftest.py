@@ -39,10 +39,21 @@ def until(reached: Callable[[], object], seconds: float = 20.0, what: str = "") 
 
 def is_alive(pid: int) -> bool:
     """Whether a process runs; one that is dead and only not yet reaped does not."""
-    ran = subprocess.run(
-        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return bool(ran.stdout.strip()) and not ran.stdout.lstrip().startswith("Z")
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return not _state(pid).startswith("Z")
+
+
+def _state(pid: int) -> str:
+    if sys.platform == "linux":
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].strip()
+        except OSError:  # it has just gone
+            return "Z"
+    asked = ["ps", "-o", "stat=", "-p", str(pid)]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout or "Z"
 
 
 class Stage:

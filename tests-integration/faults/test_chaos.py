@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import signal
 import sqlite3
@@ -46,7 +47,8 @@ def test_tasks_end_once_however_often_workers_are_killed(stage: Stage) -> None:
     runs = stage.runs()
     assert [task for task in ids if not 1 <= runs[task] <= tasks[task].deliveries] == []
     assert sum(each.deliveries for each in tasks.values()) > TASKS  # some kill has struck
-    assert sqlite3.connect(stage.file).execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    with contextlib.closing(sqlite3.connect(stage.file)) as file:
+        assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     until(lambda: not any(map(is_alive, stage.processes())), 5, "children end with their worker")
 
 

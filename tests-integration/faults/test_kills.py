@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from asynctasq.codec import decode_envelope
+from asynctasq.driver import StoredTask
 
 from .conftest import SITE, Stage, is_alive
 
@@ -55,17 +57,42 @@ def told(death: dict[str, Any]) -> str:
     return f"{death['scenario']}, killed={death['killed']} at {death['point']}:\n{log}"
 
 
+def dispatched(stage: Stage) -> set[UUID]:
+    """What tasks have dispatched in their turn, and were told so."""
+    return {UUID(line[3]) for line in stage.lines() if line[2:3] == ["dispatched"]}
+
+
+def given(death: dict[str, Any]) -> list[StoredTask]:
+    """The tasks that were there from the start."""
+    tasks = Stage(Path(death["folder"])).tasks().values()
+    if death["scenario"] != "dispatches":
+        return list(tasks)
+    return [task for task in tasks if decode_envelope(task.body).task in death["tasks"]]
+
+
 def test_whatever_await_a_worker_is_killed_at_every_task_ends_once(
     deaths: list[dict[str, Any]],
 ) -> None:
     assert len(deaths) > 50
     for death in deaths:
         assert death["finished"], told(death)
-        tasks = Stage(Path(death["folder"])).tasks().values()
+        tasks = given(death)
         names = [decode_envelope(task.body).task for task in tasks]
         assert sorted(names) == sorted(death["tasks"]), told(death)
         for name, task in zip(names, tasks, strict=True):
             assert task.state == ("dead" if name in DEAD else "completed"), told(death)
+
+
+def test_what_a_killed_worker_has_dispatched_runs(deaths: list[dict[str, Any]]) -> None:
+    count = 0
+    for death in deaths:
+        stage = Stage(Path(death["folder"]))
+        tasks = stage.tasks()
+        for child in dispatched(stage):
+            count += 1
+            assert child in tasks, told(death)
+            assert tasks[child].state == "completed", told(death)
+    assert count > 0
 
 
 def test_a_kill_spends_no_attempt_and_every_further_run_is_counted(
@@ -74,7 +101,7 @@ def test_a_kill_spends_no_attempt_and_every_further_run_is_counted(
     for death in deaths:
         stage = Stage(Path(death["folder"]))
         runs = stage.runs()
-        for task in stage.tasks().values():
+        for task in given(death):
             name = decode_envelope(task.body).task
             assert task.attempt == ATTEMPTS.get(name, 1), told(death)
             assert task.deliveries - task.attempt <= 1, f"{name}, {told(death)}"

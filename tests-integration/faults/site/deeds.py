@@ -91,6 +91,12 @@ class FailForGood(AsyncTask[None]):
 
 
 @task
+async def pass_on() -> None:
+    handle = await walk().dispatch()
+    note(f"dispatched {handle}")
+
+
+@task
 async def outlast_a_renewal() -> None:
     note()
     await asyncio.sleep(0.5)

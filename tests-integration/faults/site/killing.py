@@ -28,7 +28,6 @@ from suspensions import Place, Point, Suspensions
 import asynctasq
 from asynctasq.app import run
 from asynctasq.config import Config, make_driver
-from asynctasq.driver import TaskStore
 from asynctasq.worker import Worker, _engine
 
 AT_ONCE = 16
@@ -92,6 +91,7 @@ SCENARIOS = (
         2,
         {"ASYNCTASQ_DRIVER": "bare", "ASYNCTASQ_RESULT_DRIVER": "sqlite"},
     ),
+    Scenario("dispatches", ("deeds.pass_on",), 2),
     Scenario("children", ("deeds_of_children.compute", "deeds_of_children.compute_async"), 2),
     Scenario(
         "stopped",
@@ -162,20 +162,16 @@ async def _stop_when_all_run(worker: Worker, count: int) -> None:
     worker.stop()
 
 
-def finish(count: int) -> None:
-    """An ordinary worker, until all tasks have ended."""
+def finish() -> None:
+    """An ordinary worker, until nothing is left to be done."""
 
     async def main() -> None:
+        driver = make_driver("sqlite", Config.get())
+        await driver.open()
         async with Worker():
-            driver = make_driver("sqlite", Config.get())
-            await driver.open()
-            assert isinstance(driver, TaskStore)
-            ended = 0
-            while ended < count:
+            while any(q.pending or q.scheduled or q.running for q in await driver.stats()):
                 await asyncio.sleep(0.02)
-                pages = [await driver.list(state, None, 100) for state in ("completed", "dead")]
-                ended = sum(len(page.tasks) for page in pages)
-            await driver.close()
+        await driver.close()
 
     run(main())
 
@@ -205,9 +201,7 @@ class Death:
         )
 
     def go_on(self) -> int:
-        return forked(
-            self.folder, self.scenario, lambda: finish(len(self.scenario.tasks)), trouble=False
-        )
+        return forked(self.folder, self.scenario, finish, trouble=False)
 
 
 def places_of(scenario: Scenario, template: Path) -> list[tuple[Place, int]]:
