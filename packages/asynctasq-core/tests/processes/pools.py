@@ -28,12 +28,13 @@ def pool_of(size: int, test: Callable[[ProcessPoolManager], Any], **options: Any
 
 
 def gone(pid: int) -> bool:
-    """Whether a process has ended, and is at most to be waited for."""
+    """Whether a process has ended with all its threads, and is at most to be waited for."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return True
-    return state == "Z"
+    state, threads = fields[0], int(fields[17])
+    return state == "Z" and threads <= 1
 
 
 def command_line(pid: int) -> str:
