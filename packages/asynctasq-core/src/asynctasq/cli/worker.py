@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import click
 
@@ -165,7 +166,8 @@ def _obey(supervisor: socket.socket, stop: Callable[[], None]) -> None:
     """Tell the supervisor that all is well so far, and stop when it says so or is gone."""
 
     def listen() -> None:
-        supervisor.recv(1)
+        with suppress(OSError):  # it was killed before it had read what we sent
+            supervisor.recv(1)
         stop()
 
     try:
