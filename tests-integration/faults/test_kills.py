@@ -29,7 +29,10 @@ pytestmark = [
 ATTEMPTS = {"deeds.fail_once": 2}
 """Of each task that needs more than one."""
 DEAD = {"deeds.FailForGood"}
-MODULES = ("asynctasq.worker._fetcher", "asynctasq.worker._runner", "asynctasq.worker._settler")
+MODULES = [
+    f"asynctasq.worker.{name}"
+    for name in ("_fetcher", "_runner", "_threads", "_settler", "_leases", "_watch", "_engine")
+]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +40,8 @@ def deaths(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What became of a worker for each place to die at, as `site/killing.py` tells."""
     folder = tmp_path_factory.mktemp("kills")
     stage = Stage(folder)
-    stage.set(process_pool_size=1)
+    # Where many share a processor, one may stand still for a second.
+    stage.set(process_pool_size=1, default_visibility_timeout=2)
     ran = subprocess.run(
         [sys.executable, SITE / "killing.py", folder],
         cwd=folder,
@@ -116,7 +120,7 @@ def test_no_child_outlives_a_killed_worker(deaths: list[dict[str, Any]]) -> None
     assert [pid for pid in children if is_alive(pid)] == []
 
 
-def test_every_await_of_fetch_run_and_settle_has_been_a_death(
+def test_every_await_of_fetch_run_settle_renew_and_stop_has_been_a_death(
     deaths: list[dict[str, Any]],
 ) -> None:
     died = {place for death in deaths if death["killed"] for place in death["point"][0]}
@@ -127,7 +131,7 @@ def test_every_await_of_fetch_run_and_settle_has_been_a_death(
 
 
 def awaits() -> Iterator[str]:
-    """Every await of the modules that fetch, run and settle."""
+    """Every await of the modules that fetch, run, settle, renew and stop."""
     for module in MODULES:
         spec = find_spec(module)
         assert spec is not None

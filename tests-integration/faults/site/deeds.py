@@ -99,7 +99,7 @@ async def pass_on() -> None:
 @task
 async def outlast_a_renewal() -> None:
     note()
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(1.0)
 
 
 @task

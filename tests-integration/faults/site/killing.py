@@ -30,7 +30,7 @@ from asynctasq.app import run
 from asynctasq.config import Config, make_driver
 from asynctasq.worker import Worker, _engine
 
-AT_ONCE = 16
+AT_ONCE = 24
 """Workers at a time: most of them wait for a lease."""
 TIMES = 2
 """How often a place is reached, at most, before a worker dies there."""
