@@ -21,6 +21,7 @@ MODULES = {
     "driver": "from asynctasq import _ids, _secret, errors",
     "errors": "",
     "_ids": "import os",
+    "_loop": "",
     "_secret": "",
     "core/__init__": "",
     "core/events": "from asynctasq.events import Event",
