@@ -448,7 +448,8 @@ class JoinsTransaction(Protocol):
         """As `Driver.enqueue`, but it holds from the caller's commit on, and only then. A delay
         counts from this call or from the commit.
 
-        Raises `Unsupported`, naming what is accepted, for a connection it cannot use.
+        Raises `Unsupported`, naming what is accepted, for a connection it cannot use; a backend
+        with one writer at a time refuses a second transaction while another one has written.
         """
         ...
 

@@ -61,10 +61,10 @@ class TestSqlite(DriverSuite):
         finally:
             mine.connection.close()
 
-    async def test_two_transactions_do_not_mix(
+    async def test_a_second_transaction_is_refused_at_once_and_can_go_on(
         self, rig: Rig, driver: Driver, joining: JoinsTransaction, queue: str
     ) -> None:
-        """A file has one writer at a time: the second transaction is refused, and can go on."""
+        """A file has one writer at a time."""
         kept, dropped, later = (rig.message(queue) for _ in range(3))
         async with self.transaction() as one, self.transaction() as other:
             await joining.enqueue_in(one.connection, [kept])
