@@ -1,0 +1,59 @@
+"""stuck_after: a worker in which nothing begins or ends is replaced; a slow one is not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+import asynctasq
+from asynctasq import task
+from asynctasq.errors import WorkerFailed
+from asynctasq.memory import MemoryDriver
+from asynctasq.worker import ExitCode, Worker
+
+runs: Counter[str] = Counter()
+
+
+@task(name="stuck.sleep")
+async def sleep(key: str, seconds: float) -> None:
+    runs[key] += 1
+    await asyncio.sleep(seconds)
+
+
+@pytest.mark.asyncio
+async def test_where_nothing_begins_or_ends_the_worker_says_so_and_ends(
+    memory: MemoryDriver, queue: str
+) -> None:
+    asynctasq.init({"driver": "memory", "shutdown_timeout": 5, "stop_grace": 0.1})
+    handles = [await sleep(queue, 60).on_queue(queue).dispatch() for _ in range(3)]
+    worker = Worker([queue], concurrency=2, stuck_after=0.4)
+    with pytest.raises(WorkerFailed, match=r"within 0\.4 s; running: stuck\.sleep") as failed:
+        async with asyncio.timeout(3):
+            await worker.run()
+    assert failed.value.code == worker.exit_code == ExitCode.STUCK
+    assert runs[queue] == 2
+    left = await memory.get(handles[2].ref)
+    assert left is not None
+    assert (left.state, left.deliveries) == ("pending", 0)
+
+
+@pytest.mark.asyncio
+async def test_slow_work_that_moves_is_not_stuck(memory, queue: str) -> None:
+    long = await sleep(queue, 1.3).on_queue(queue).dispatch()
+    async with Worker([queue], concurrency=2, stuck_after=0.5) as worker:
+        for _ in range(5):
+            await (await sleep(queue, 0.2).on_queue(queue).dispatch()).result(timeout=5)
+        await long.result(timeout=5)
+    assert (worker.completed, worker.exit_code) == (6, ExitCode.DONE)
+
+
+@pytest.mark.asyncio
+async def test_an_idle_worker_is_not_stuck(memory, queue: str) -> None:
+    async with Worker([queue], stuck_after=0.3) as worker:
+        await asyncio.sleep(0.7)
+        await (await sleep(queue, 0.1).on_queue(queue).dispatch()).result(timeout=5)
+        await asyncio.sleep(0.7)
+        await (await sleep(queue, 0.1).on_queue(queue).dispatch()).result(timeout=5)
+    assert worker.completed == 2
