@@ -57,7 +57,7 @@ def written(path: Path) -> int:
 
 
 SCRIPT = """
-import asyncio, os, signal, sys, threading
+import asyncio, gc, os, signal, sys, threading
 sys.path.insert(0, {jobs!r})
 import jobs
 from asynctasq.processes import ProcessPoolManager, get_default_manager

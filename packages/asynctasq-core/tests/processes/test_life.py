@@ -220,6 +220,7 @@ if (pid := os.fork()) == 0:
             asyncio.run(each.run(abs, -1))
         except RuntimeError as error:
             print(error)
+    gc.collect()
     asyncio.run(manager.initialize(1))
     print(asyncio.run(manager.run(abs, -1)), flush=True)
     sys.exit()

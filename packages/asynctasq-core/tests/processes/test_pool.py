@@ -8,7 +8,7 @@ import random
 import signal
 import sys
 import threading
-import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,15 @@ def test_what_goes_wrong_is_an_error_of_that_run_only(
         with pytest.raises(error):
             await manager.run(function, *args)
         assert await manager.run(abs, -1) == 1
+
+    pool_of(1, test)
+
+
+def test_an_error_tells_where_in_the_child_it_came_from() -> None:
+    async def test(manager: ProcessPoolManager) -> None:
+        with pytest.raises(RuntimeError, match=r"^Odd: odd$") as raised:
+            await manager.run(jobs.odd)
+        assert "in odd\n    raise Odd(1, 2)" in str(raised.value.__cause__)
 
     pool_of(1, test)
 
@@ -183,32 +192,39 @@ def test_a_module_that_cannot_be_imported_is_named(
 
 
 @pytest.mark.parametrize(
-    ("broken", "error", "most"),
-    [("import nothing_like_it", ImportError, 10), ("os._exit(3)", ChildNotStarted, 25)],
+    ("broken", "error", "at_once"),
+    [("import nothing_like_it", ImportError, 1), ("os._exit(3)", ChildNotStarted, 3)],
 )
 def test_children_that_cannot_start_are_tried_again_ever_more_rarely(
-    broken: str, error: type[Exception], most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    broken: str,
+    error: type[Exception],
+    at_once: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     module, starts = tmp_path / "frail_shop.py", tmp_path / "starts"
-    counted = f"import os\nopen({str(starts)!r}, 'a').write('x')\n"
-    module.write_text(counted)
+    noted = f"import os, time\nprint(time.monotonic(), file=open({str(starts)!r}, 'a'))\n"
+    module.write_text(noted)
     monkeypatch.syspath_prepend(str(tmp_path))
 
     async def test(manager: ProcessPoolManager) -> None:
-        module.write_text(counted + broken)
+        module.write_text(noted + broken)
         (pid,) = manager.get_stats()["pids"]  # type: ignore[misc]
         os.kill(pid, signal.SIGKILL)
         eventually(lambda: gone(pid))
-        end = time.monotonic() + 1
-        while time.monotonic() < end:
+        while len(starts.read_text().splitlines()) <= 3 * at_once:
             with pytest.raises(error):
                 await manager.run(abs, -1)
-        assert 2 < len(starts.read_text()) < most
-        module.write_text(counted + "#" * 100)
+            await asyncio.sleep(0.01)
+        module.write_text(noted + "#" * 100)
         await asyncio.to_thread(eventually, lambda: manager.get_stats()["pids"])
         assert await manager.run(abs, -1) == 1
 
     pool_of(1, test, modules=["frail_shop"])
+    _, *times = map(float, starts.read_text().splitlines())
+    first_of_each = times[::at_once]
+    pauses = [later - sooner for sooner, later in pairwise(first_of_each)]
+    assert all(pause > 0.1 * 2**number for number, pause in enumerate(pauses[:2]))
 
 
 def test_200_runs_answer_or_tell_of_the_death_while_children_are_killed() -> None:

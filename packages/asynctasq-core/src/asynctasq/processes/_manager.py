@@ -136,7 +136,7 @@ class ProcessPoolManager:
     def kill(self) -> None:
         """End all children at once, from any thread, for a process that is about to end."""
         with self._lock:
-            pools = self._all()
+            pools = self._former if self._pool is None else [*self._former, self._pool]
         _kill(pools)
 
     def get_stats(self) -> dict[str, object]:
@@ -176,15 +176,6 @@ class ProcessPoolManager:
             self._former.append(self._pool)
             self._pool = None
 
-    def _all(self) -> list[Pool]:
-        return self._former if self._pool is None else [*self._former, self._pool]
-
-    def _leave_to_parent(self) -> None:
-        """In a fork: no thread of this runs here, and one may have held the lock."""
-        for pool in self._all():
-            pool.disown()
-        self._begin()
-
 
 async def _ended(pools: Sequence[Pool]) -> None:
     while any(pool.is_alive for pool in pools):
@@ -208,14 +199,15 @@ def _cpus() -> int:
     return os.cpu_count() or 1
 
 
-def _leave_all_to_parent() -> None:
+def _begin_anew() -> None:
+    """In a fork no thread of a pool runs, and one may have held the lock."""
     for manager in _managers:
-        manager._leave_to_parent()
+        manager._begin()  # pyright: ignore[reportPrivateUsage]
 
 
 _managers: WeakSet[ProcessPoolManager] = WeakSet()
 _default = ProcessPoolManager()
-os.register_at_fork(after_in_child=_leave_all_to_parent)
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 def get_default_manager() -> ProcessPoolManager:

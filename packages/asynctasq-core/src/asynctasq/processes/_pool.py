@@ -36,8 +36,3 @@ class Pool:
     def kill(self) -> None:
         for slot in self.slots:
             slot.kill()
-
-    def disown(self) -> None:
-        for slot in self.slots:
-            if slot.child is not None:
-                slot.child.disown()

@@ -88,8 +88,6 @@ class Child:
 
         Raises `NotHandedOver`, `ChildDied` and TimeoutError.
         """
-        if not self.is_alive:
-            raise NotHandedOver
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
             self._line.send_bytes(message)
@@ -138,11 +136,6 @@ class Child:
         self._process.wait()
         self._line.close()
 
-    def disown(self) -> None:
-        """Forget it, in a fork of the process that has started it."""
-        self._process.returncode = 0  # nobody's child here, so nothing to wait for
-        self._line.close()
-
 
 def _flags() -> Iterator[str]:
     """The command line's; those of the environment are inherited with it."""
@@ -150,7 +143,7 @@ def _flags() -> Iterator[str]:
         if count := getattr(sys.flags, name):
             yield f"-{letter * count}"
     yield from (f"-W{option}" for option in sys.warnoptions)
-    for name, value in sys._xoptions.items():
+    for name, value in sys._xoptions.items():  # pyright: ignore[reportPrivateUsage]
         yield f"-X{name}" if value is True else f"-X{name}={value}"
 
 
