@@ -32,6 +32,8 @@ from asynctasq.worker._watch import Watch
 
 logger = logging.getLogger("asynctasq.worker")
 _CLOSE_WITHIN = 10.0
+_GIVE_UP_WITHIN = 1.0
+"""Seconds that a backend which is still being opened has, once there is no use for it."""
 
 
 class Orders(Struct, frozen=True, kw_only=True):
@@ -88,15 +90,20 @@ class Engine:
 
     async def _serve(self) -> None:
         client = Client(self._settings, self._report.bus)
+        opening = asyncio.ensure_future(self._open(client))
         try:
-            name = self._settings.config.driver
-            driver = await client.driver(name)
-            self._runner.dispatch_through(client, self.loop)
-            await self._work(driver, await self._results(client, driver))
+            await _first_of((self._stopping.wait(),), opening)
+            if opening.done():
+                await self._work(*opening.result())
         finally:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_CLOSE_WITHIN):
+                async with asyncio.timeout(_CLOSE_WITHIN if opening.done() else _GIVE_UP_WITHIN):
                     await client.close()
+
+    async def _open(self, client: Client) -> tuple[Driver, ResultStore | None]:
+        driver = await client.driver(self._settings.config.driver)
+        self._runner.dispatch_through(client, self.loop)
+        return driver, await self._results(client, driver)
 
     async def _results(self, client: Client, driver: Driver) -> ResultStore | None:
         """Where results live, if not where the tasks do."""
@@ -136,6 +143,7 @@ class Engine:
             await self._finish(watch, settler, settling)
             await _cancel(*parts)
             self._tell_offline()
+        _check_ends(parts)
 
     def _start(self, jobs: Sequence[Job]) -> None:
         """Let jobs run where their kind runs: these, and what waits in the trays."""
@@ -159,7 +167,9 @@ class Engine:
         if slots.alive:
             await self._stop_jobs(watch)
         if not settling.done():
-            await settler.drained(config.shutdown_timeout)
+            drained = _part(settler.drained(config.shutdown_timeout))
+            await asyncio.wait((drained, settling), return_when=asyncio.FIRST_COMPLETED)
+            await _cancel(drained)
         if not watch.blocked.is_set():
             hooks = asyncio.run_coroutine_threadsafe(
                 self._runner.finish(config.shutdown_timeout), self._main
@@ -217,7 +227,7 @@ def _part(work: Coroutine[Any, Any, None]) -> asyncio.Future[None]:
     return asyncio.ensure_future(work)
 
 
-async def _first_of(ends: Sequence[Coroutine[Any, Any, Any]], *parts: asyncio.Future[None]) -> None:
+async def _first_of(ends: Sequence[Coroutine[Any, Any, Any]], *parts: asyncio.Future[Any]) -> None:
     """Until one of the ends comes; raises the error of a part that died before that."""
     waiting = [asyncio.ensure_future(end) for end in ends]
     try:
@@ -248,3 +258,11 @@ async def _cancel(*parts: asyncio.Future[Any]) -> None:
     for part in parts:
         part.cancel()
     await asyncio.wait(parts)
+
+
+def _check_ends(parts: Sequence[asyncio.Future[None]]) -> None:
+    """Raise what a part died of while the worker stopped; that it is to be replaced is no news."""
+    for part in parts:
+        error = None if part.cancelled() else part.exception()
+        if error is not None and not isinstance(error, WorkerFailed):
+            raise error
