@@ -233,12 +233,15 @@ def test_200_runs_answer_or_tell_of_the_death_while_children_are_killed() -> Non
         killed = 0
         while not all(run.done() for run in runs):
             await asyncio.sleep(0.1)
-            if killed < 8 and (pids := manager.get_stats()["pids"]):
-                os.kill(random.choice(pids), signal.SIGKILL)  # type: ignore[arg-type]
+            # Those that have answered: one killed again and again as it starts is another matter.
+            served = {run.result() for run in runs if run.done() and run.exception() is None}
+            pids = served.intersection(manager.get_stats()["pids"])  # type: ignore[call-overload]
+            if pids and killed < 8:
+                os.kill(random.choice(sorted(pids)), signal.SIGKILL)
                 killed += 1
         outcomes = await asyncio.gather(*runs, return_exceptions=True)
         assert all(isinstance(outcome, int | ChildDied) for outcome in outcomes)
-        assert sum(isinstance(outcome, ChildDied) for outcome in outcomes) <= killed
+        assert sum(isinstance(outcome, ChildDied) for outcome in outcomes) <= killed > 1
         assert await manager.run(abs, -1) == 1
 
     pool_of(2, test)
