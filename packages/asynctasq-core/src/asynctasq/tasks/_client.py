@@ -139,6 +139,8 @@ _buses: dict[Settings, EventBus] = {}
 """The bus of the settings in force: one for all loops, as an emitter is used from one only."""
 _held: list[EventBus] = []
 """Those that workers tell their events to, once for each: they are retired when the last ends."""
+_ended: set[EventBus] = set()
+"""Those of them that the program has closed: they are retired too when the last worker ends."""
 _buses_lock = threading.Lock()
 
 
@@ -162,7 +164,13 @@ def release_bus(bus: EventBus) -> None:
     with _buses_lock:
         if bus in _held:
             _held.remove(bus)
-        if bus not in _held and bus not in _buses.values():
+        if bus in _held:
+            return
+        if bus in _ended:
+            _ended.remove(bus)
+            for settings in [known for known, its in _buses.items() if its is bus]:
+                del _buses[settings]
+        if bus not in _buses.values():
             bus.retire()
 
 
@@ -184,6 +192,7 @@ def _forget_buses() -> None:
         bus.abandon()
     _buses.clear()
     _held.clear()
+    _ended.clear()
 
 
 os.register_at_fork(after_in_child=_forget_buses)
@@ -193,7 +202,10 @@ async def close_events() -> None:
     """Tell what waits to be told, and close the emitters."""
     with _buses_lock:
         buses = [bus for bus in _buses.values() if bus not in _held]
-        _buses.clear()
+        _ended.update(bus for bus in _buses.values() if bus in _held)
+        # One that a worker holds serves the program too, should it go on: one thread an emitter.
+        for settings in [known for known, bus in _buses.items() if bus in buses]:
+            del _buses[settings]
     for bus in buses:
         await bus.close()
 

@@ -93,7 +93,7 @@ class Engine:
         opening = asyncio.ensure_future(self._open(client))
         try:
             await _first_of((self._stopping.wait(),), opening)
-            if opening.done():
+            if not self._stopping.is_set():
                 await self._work(*opening.result())
         finally:
             with suppress(TimeoutError):
