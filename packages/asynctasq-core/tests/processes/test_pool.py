@@ -46,7 +46,7 @@ def test_a_pool_warmed_in_one_loop_serves_others_and_threads() -> None:
     ("function", "args", "error"),
     [
         (os._exit, (3,), ChildDied),
-        (jobs.end_by, (signal.SIGTERM,), ChildDied),
+        (jobs.end_by, (signal.SIGKILL,), ChildDied),
         (sys.exit, (3,), RuntimeError),
         (jobs.interrupt, (), RuntimeError),
         (jobs.cancelled, (), RuntimeError),
@@ -62,6 +62,15 @@ def test_what_goes_wrong_is_an_error_of_that_run_only(
         with pytest.raises(error):
             await manager.run(function, *args)
         assert await manager.run(abs, -1) == 1
+
+    pool_of(1, test)
+
+
+def test_a_sigterm_to_all_processes_of_a_service_ends_no_run() -> None:
+    async def test(manager: ProcessPoolManager) -> None:
+        (pid,) = manager.get_stats()["pids"]  # type: ignore[misc]
+        assert await manager.run(jobs.end_by, signal.SIGTERM) is None
+        assert await manager.run(os.getpid) == pid
 
     pool_of(1, test)
 

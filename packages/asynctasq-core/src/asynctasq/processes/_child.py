@@ -19,6 +19,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from importlib import import_module
 from multiprocessing.connection import Connection
+from types import FrameType
 from typing import Any
 
 from asynctasq._loop import fastest_loop
@@ -32,6 +33,8 @@ _CANCEL_WITHIN = 1.0
 def main(line: Connection[Any, Any], parent: int, modules: Sequence[str]) -> None:
     """Serve the parent at the other end of this line until it says so, or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A handler, as what is ignored would be ignored by programs that a run starts as well.
+    signal.signal(signal.SIGTERM, _leave_to_the_parent)
     os.set_inheritable(line.fileno(), False)
     messages: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(line, parent, messages), daemon=True).start()
@@ -39,6 +42,10 @@ def main(line: Connection[Any, Any], parent: int, modules: Sequence[str]) -> Non
     line.send_bytes(pickle.dumps(failed))
     if failed is None:
         _serve(line, messages)
+
+
+def _leave_to_the_parent(_number: int, _frame: FrameType | None) -> None:
+    """Of a SIGTERM to all processes of a service: the parent decides when this one ends."""
 
 
 def _receive(line: Connection[Any, Any], parent: int, messages: queue.SimpleQueue[bytes]) -> None:
