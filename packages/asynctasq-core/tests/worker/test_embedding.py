@@ -82,6 +82,7 @@ async def test_what_the_program_configures_or_closes_ends_no_events_of_a_running
     asynctasq.init({"driver": "memory"}, [recorder])
     async with Worker([queue]) as worker:
         await (await note(queue).on_queue(queue).dispatch()).result(timeout=5)
+        await until(lambda: "task_completed" in recorder.names())
         if what == "init":
             asynctasq.init({"driver": "memory"})
         else:

@@ -84,7 +84,7 @@ async def test_offline_is_the_last_that_it_tells(memory, queue: str, recorder, u
         gates[queue].set()
     await until(lambda: any(isinstance(event, WorkerOffline) for event in recorder.events))
     await asynctasq.close()
-    assert isinstance(recorder.events[1], WorkerOnline | WorkerHeartbeat)
+    assert any(isinstance(event, WorkerOnline) for event in recorder.events)
     last = recorder.events[-1]
     assert isinstance(last, WorkerOffline)
     assert (last.completed, last.failed) == (1, 0)

@@ -86,6 +86,7 @@ async def test_what_cannot_be_read_has_not_run(
 async def test_what_is_given_back_as_a_suspect_has_not_run(
     memory: MemoryDriver, queue: str, short_leases, concurrency: int
 ) -> None:
+    short_leases.lease = 0.4  # long enough that none comes back before all are taken
     handles = [await note(queue).on_queue(queue).dispatch() for _ in range(5)]
     for _ in range(2):
         taken = 0

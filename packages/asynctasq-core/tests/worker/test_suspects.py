@@ -82,6 +82,7 @@ async def test_one_with_a_loss_is_given_back_unless_it_starts_at_once(
 async def test_two_with_two_losses_never_run_beside_each_other(
     memory: MemoryDriver, queue: str, short_leases, released
 ) -> None:
+    short_leases.lease = 0.4  # long enough that none comes back before all are taken
     handles = [await note(queue).on_queue(queue).dispatch() for _ in range(2)]
     await lose(memory, queue, 2, count=2)
     async with Worker([queue], concurrency=4):
@@ -123,6 +124,7 @@ async def test_one_with_two_losses_starts_when_others_are_given_back_not_before(
         return await MemoryDriver.settle(self, outcomes)
 
     short_leases.settle = settle
+    short_leases.lease = 0.4  # long enough that none comes back before all are taken
     handles = [await note(queue).on_queue(queue).dispatch() for _ in range(3)]
     await lose(memory, queue, 2, count=3)
     async with Worker([queue], concurrency=4):
