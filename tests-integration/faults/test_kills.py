@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import fcntl
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,12 +21,7 @@ from asynctasq.driver import StoredTask
 
 from .conftest import SITE, Stage, is_alive
 
-# They share all these deaths.
-pytestmark = [
-    pytest.mark.xdist_group("kills"),
-    pytest.mark.concurrent,
-    pytest.mark.timeout(120),
-]
+pytestmark = [pytest.mark.concurrent, pytest.mark.timeout(120)]
 
 ATTEMPTS = {"deeds.fail_once": 2}
 """Of each task that needs more than one."""
@@ -37,8 +34,19 @@ MODULES = [
 
 @pytest.fixture(scope="module")
 def deaths(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What became of a worker for each place to die at, as `site/killing.py` tells."""
-    folder = tmp_path_factory.mktemp("kills")
+    """What became of a worker for each place to die at; once, however many processes test."""
+    room = tmp_path_factory.getbasetemp()
+    room = room.parent if "PYTEST_XDIST_WORKER" in os.environ else room
+    told = room / "kills.json"
+    with (room / "kills.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists():
+            told.write_text(killed_everywhere(tmp_path_factory.mktemp("kills")), encoding="utf-8")
+    return [json.loads(line) for line in told.read_text(encoding="utf-8").splitlines()]
+
+
+def killed_everywhere(folder: Path) -> str:
+    """What `site/killing.py` tells."""
     stage = Stage(folder)
     # Where many share a processor, one may stand still for a second.
     stage.set(process_pool_size=1, default_visibility_timeout=2)
@@ -52,7 +60,7 @@ def deaths(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    return [json.loads(line) for line in ran.stdout.splitlines()]
+    return ran.stdout
 
 
 def told(death: dict[str, Any]) -> str:
