@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import pickle
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -22,6 +23,32 @@ from asynctasq.worker._tray import Places
 
 logger = logging.getLogger("asynctasq.worker")
 _SECONDS_APART: Final = 1.0
+
+
+class _Users:
+    """The workers of this process that use its pool."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+        self._started = False
+        """Whether one of them has started it; else it is not theirs to end."""
+
+    def join(self, started: bool) -> None:
+        with self._lock:
+            self._count += 1
+            self._started = self._started or started
+
+    def leave(self) -> bool:
+        """Whether the last one goes, and the pool is theirs."""
+        with self._lock:
+            self._count -= 1
+            ends = self._started and not self._count
+            self._started = self._started and not ends
+            return ends
+
+
+_USERS: Final = _Users()
 
 
 class Children:
@@ -43,7 +70,7 @@ class Children:
         self._on_free = on_free
         self._report = report
         self._pool = get_default_manager()
-        self._own = False
+        self._joined = False
         self._warming = asyncio.Lock()
         self._free: asyncio.Semaphore | None = None
         self._runs: dict[Job, asyncio.Task[None]] = {}
@@ -55,16 +82,19 @@ class Children:
 
     async def _ready(self) -> asyncio.Semaphore:
         async with self._warming:
-            if not await self._pool.ready():
+            started = not await self._pool.ready()
+            if started:
                 config = self._config
                 definitions = map(TASKS.get, TASKS.names())
                 modules = {each.module for each in definitions if each.in_process}
-                self._own = True
                 await self._pool.initialize(
                     config.process_pool_size,
                     config.process_pool_max_tasks_per_child,
                     modules=sorted(modules),
                 )
+            if not self._joined:
+                _USERS.join(started)
+                self._joined = True
             if self._free is None:
                 self._free = asyncio.Semaphore(self._pool.size)
             return self._free
@@ -86,8 +116,8 @@ class Children:
             run.cancel()
 
     async def close(self) -> None:
-        """End the children, if they were started here."""
-        if self._own:
+        """End the children, if a worker has started them and no other one uses them."""
+        if self._joined and _USERS.leave():
             await self._pool.shutdown()
 
     async def _run(self, job: Job) -> None:

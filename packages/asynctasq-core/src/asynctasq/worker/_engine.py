@@ -32,6 +32,7 @@ from asynctasq.worker._watch import Watch
 
 logger = logging.getLogger("asynctasq.worker")
 _CLOSE_WITHIN = 10.0
+_CANCEL_WITHIN = 5.0
 _GIVE_UP_WITHIN = 1.0
 """Seconds that a backend which is still being opened has, once there is no use for it."""
 
@@ -59,6 +60,7 @@ class Engine:
         self._main = asyncio.get_running_loop()
         self._main_thread = threading.get_ident()
         self._stopping = asyncio.Event()
+        self._children: Children | None = None
         self._slots = Slots(
             settings.config,
             self._places,
@@ -68,16 +70,28 @@ class Engine:
             lambda outcome: self._settler.add(outcome),
             report,
         )
-        ended: Mailbox[Ended] = Mailbox(self.loop, self._ended)
+        self._broken: asyncio.Future[None] = self.loop.create_future()
+        """Ends with the error of a hand-over between the loops."""
+        ended: Mailbox[Ended] = Mailbox(self.loop, self._ended, self._break)
         self._runner = Runner(settings.config, self._slots.tray, report, ended)
-        self._starts: Mailbox[Job] = Mailbox(self._main, self._runner.start)
-        self._stops: Mailbox[Job] = Mailbox(self._main, self._runner.stop)
-        report.dead = Mailbox(self._main, self._runner.call_failed)
+        self._starts: Mailbox[Job] = Mailbox(self._main, self._runner.start, self._break)
+        self._stops: Mailbox[Job] = Mailbox(self._main, self._runner.stop, self._break)
+        report.dead = Mailbox(self._main, self._runner.call_failed, self._break)
 
     def stop(self) -> None:
         """Take no more, and end. From any thread."""
         with suppress(RuntimeError):  # it has ended, and its loop is closed
             self.loop.call_soon_threadsafe(self._stopping.set)
+
+    def _break(self, error: BaseException) -> None:
+        """A hand-over failed, on either loop."""
+
+        def tell() -> None:
+            if not self._broken.done():
+                self._broken.set_exception(error)
+
+        with suppress(RuntimeError):  # it has ended, and its loop is closed
+            self.loop.call_soon_threadsafe(tell)
 
     def is_left_running(self) -> bool:
         """Whether a coroutine goes on that ignores its cancellation. Once this has ended."""
@@ -96,6 +110,8 @@ class Engine:
             if not self._stopping.is_set():
                 await self._work(*opening.result())
         finally:
+            if self._children is not None:
+                await self._children.close()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSE_WITHIN if opening.done() else _GIVE_UP_WITHIN):
                     await client.close()
@@ -103,7 +119,17 @@ class Engine:
     async def _open(self, client: Client) -> tuple[Driver, ResultStore | None]:
         driver = await client.driver(self._settings.config.driver)
         self._runner.dispatch_through(client, self.loop)
-        return driver, await self._results(client, driver)
+        results = await self._results(client, driver)
+        self._children = Children(
+            self._settings.config,
+            driver.capabilities,
+            self._places,
+            self._slots,
+            self._report,
+            self._starts.put,
+        )
+        await self._children.warm()
+        return driver, results
 
     async def _results(self, client: Client, driver: Driver) -> ResultStore | None:
         """Where results live, if not where the tasks do."""
@@ -117,9 +143,7 @@ class Engine:
         config, orders, slots = self._settings.config, self._orders, self._slots
         settler = self._settler = Settler(driver, results)
         leases = Leases(driver, lambda: slots.held.values(), slots.lost)
-        self._children = Children(
-            config, driver.capabilities, self._places, slots, self._report, self._starts.put
-        )
+        slots.counts_releases = not driver.capabilities.uncounted_release
         watch = Watch(
             slots,
             self._main,
@@ -128,13 +152,13 @@ class Engine:
             stuck_after=orders.stuck_after,
             share=driver.capabilities.uncounted_release,
         )
-        await self._children.warm()
         fetching = _part(Fetcher(driver, orders.queues, orders.fair, slots, leases).run())
         settling = _part(settler.run(slots.settled))
         parts = [settling, _part(leases.run()), _part(watch.run()), _part(self._beat())]
         self._report.bus.emit(WorkerOnline(**self._about()))
         try:
-            await _first_of((self._stopping.wait(), slots.exhausted.wait()), fetching, *parts)
+            ends = (self._stopping.wait(), slots.exhausted.wait())
+            await _first_of(ends, fetching, self._broken, *parts)
         except WorkerFailed as failure:
             logger.critical("%s: this worker ends", failure)
             raise
@@ -147,11 +171,13 @@ class Engine:
 
     def _start(self, jobs: Sequence[Job]) -> None:
         """Let jobs run where their kind runs: these, and what waits in the trays."""
+        assert self._children is not None
         self._children.start([job for job in jobs if job.definition.in_process])
         self._starts.put(*(job for job in jobs if not job.definition.in_process))
 
     def _ended(self, batch: Sequence[Ended]) -> None:
         """Jobs of the main loop have ended, and freed their places."""
+        assert self._children is not None
         self._slots.ended(batch)
         self._children.start(())
 
@@ -175,12 +201,11 @@ class Engine:
                 self._runner.finish(config.shutdown_timeout), self._main
             )
             await _within(asyncio.wrap_future(hooks), config.shutdown_timeout + 1)
-        await self._children.close()
 
     async def _stop_jobs(self, watch: Watch) -> None:
         slots = self._slots
         for job in tuple(slots.alive):
-            if job.definition.in_process:
+            if job.definition.in_process and self._children is not None:
                 self._children.stop(job)
         self._stops.put(*slots.alive)
         slots.leave([job for job in slots.alive if job.is_thread])
@@ -255,9 +280,10 @@ async def _within(work: Any, seconds: float) -> None:
 
 
 async def _cancel(*parts: asyncio.Future[Any]) -> None:
+    """Cancel; one that does not end by it is not waited for."""
     for part in parts:
         part.cancel()
-    await asyncio.wait(parts)
+    await asyncio.wait(parts, timeout=_CANCEL_WITHIN)
 
 
 def _check_ends(parts: Sequence[asyncio.Future[None]]) -> None:

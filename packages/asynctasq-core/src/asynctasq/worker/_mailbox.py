@@ -12,11 +12,20 @@ T = TypeVar("T")
 
 
 class Mailbox(Generic[T]):
-    """Takes things from one thread and gives them, in batches, to a function on another's loop."""
+    """Takes things from one thread and gives them, in batches, to a function on another's loop.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, receive: Callable[[list[T]], None]) -> None:
+    What that raises goes to ``broken``: an error there would leave what was handed over to nobody.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        receive: Callable[[list[T]], None],
+        broken: Callable[[BaseException], None],
+    ) -> None:
         self._loop = loop
         self._receive = receive
+        self._broken = broken
         self._waiting: deque[T] = deque()
         self._ringing = False
 
@@ -31,4 +40,7 @@ class Mailbox(Generic[T]):
     def _deliver(self) -> None:
         # Before it is emptied: what is put from now on rings again.
         self._ringing = False
-        self._receive([self._waiting.popleft() for _ in range(len(self._waiting))])
+        try:
+            self._receive([self._waiting.popleft() for _ in range(len(self._waiting))])
+        except Exception as error:
+            self._broken(error)

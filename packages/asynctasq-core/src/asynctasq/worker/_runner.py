@@ -12,7 +12,7 @@ from typing import Any
 from asynctasq.codec import encode
 from asynctasq.config import Config
 from asynctasq.driver import Failure, Outcome, Release
-from asynctasq.errors import AsyncTasQError, PayloadError, WorkerLost
+from asynctasq.errors import PayloadError, WorkerLost
 from asynctasq.tasks import Client, CurrentTask, Runnable, current, dispatch_through, enter_task
 from asynctasq.worker._decide import after_error, after_success
 from asynctasq.worker._job import Job, failure_of
@@ -23,6 +23,10 @@ from asynctasq.worker._threads import DaemonThreads
 from asynctasq.worker._tray import Tray
 
 logger = logging.getLogger("asynctasq.worker")
+
+
+_ENDS_ALL = (KeyboardInterrupt, asyncio.CancelledError)
+"""What code of users may raise to end more than itself. A SystemExit is an error like others."""
 
 
 class Runner:
@@ -71,7 +75,9 @@ class Runner:
             return
         try:
             job.load()
-        except AsyncTasQError as error:
+        except _ENDS_ALL:
+            raise
+        except BaseException as error:  # of its own __post_init__
             self._end(job, _unreadable(error))
             return
         self._report.started(job)
@@ -170,13 +176,17 @@ def wants_retry(work: Runnable, error: BaseException) -> bool:
         return True
     try:
         return bool(work.should_retry(error))
-    except Exception:
+    except _ENDS_ALL:
+        raise
+    except BaseException:
         logger.exception("should_retry() of task %s failed", current())
         return True
 
 
-def _unreadable(error: AsyncTasQError) -> PayloadError:
-    return error if isinstance(error, PayloadError) else PayloadError(str(error))
+def _unreadable(error: BaseException) -> PayloadError:
+    if isinstance(error, PayloadError):
+        return error
+    return PayloadError(f"the task cannot be made: {type(error).__qualname__}: {error}")
 
 
 async def _call_failed(job: Job) -> None:
@@ -188,5 +198,7 @@ async def _call_failed(job: Job) -> None:
         answer = job.work.failed(error)
         if isawaitable(answer):
             await answer
-    except Exception:
+    except _ENDS_ALL:
+        raise
+    except BaseException:
         logger.exception("failed() of task %s %s failed", job.name, job.delivery.id)

@@ -68,6 +68,8 @@ class Slots:
         """Set while anything does."""
         self.exhausted = asyncio.Event()
         """Set when as many tasks have run as may."""
+        self.counts_releases = False
+        """Whether the backend counts what is given back as a loss."""
         self._config = config
         self._places = places
         self.tray = Tray(places)
@@ -144,6 +146,11 @@ class Slots:
         It waits nowhere: whatever kills its worker then takes no more with it. Only until others
         with two losses, handed out together with it, are given back: a third would be their end.
         """
+        if self.counts_releases and not self._closed and self._left > 0:
+            # Given back it would lose more than by waiting here.
+            self._begin(job)
+            self._tray_of(job).put(job)
+            return False
         apart = is_suspect(job) and not self._suspects.is_free()
         if apart or self._closed or self._left <= 0 or not self._places.take():
             self._end(job, Release(job.delivery, SECONDS_APART))

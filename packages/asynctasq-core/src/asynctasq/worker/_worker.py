@@ -119,6 +119,7 @@ class Worker:
             if self._signals:
                 self._signals.detach()
             if self._on_fatal is not None and engine.is_left_running():
+                await bus.close()
                 self._on_fatal(self.exit_code)  # what ignores its cancellation would keep us here
 
     async def _served(self, engine: Engine) -> None:
@@ -140,6 +141,7 @@ class Worker:
                 failure = error
             loop.call_soon_threadsafe(end, failure)
             if not heard.wait(_HEARD_WITHIN) and self._on_fatal is not None:
+                self._report.bus.close_now()  # what it tells last is told
                 self._on_fatal(_exit_code(failure))
 
         thread = threading.Thread(target=serve, name="asynctasq-io", daemon=True)
@@ -151,7 +153,8 @@ class Worker:
             await asyncio.wait((done,))
             raise
         finally:
-            thread.join()
+            if done.done():  # else it was cancelled twice, and goes on by itself
+                thread.join()
 
     async def __aenter__(self) -> Self:
         self._running = asyncio.ensure_future(self.run())
