@@ -186,10 +186,8 @@ class Engine:
         slots, config = self._slots, self._settings.config
         slots.close()
         slots.leave(watch.overrun)
-        await _within(
-            slots.idle.wait(),
-            0 if watch.blocked.is_set() and watch.overrun else config.shutdown_timeout,
-        )
+        hopeless = self._broken.done() or (watch.blocked.is_set() and bool(watch.overrun))
+        await _within(slots.idle.wait(), 0 if hopeless else config.shutdown_timeout)
         if slots.alive:
             await self._stop_jobs(watch)
         if not settling.done():
@@ -209,7 +207,8 @@ class Engine:
                 self._children.stop(job)
         self._stops.put(*slots.alive)
         slots.leave([job for job in slots.alive if job.is_thread])
-        await _any_within(self._settings.config.stop_grace, slots.idle.wait(), watch.blocked.wait())
+        grace = 0 if self._broken.done() else self._settings.config.stop_grace
+        await _any_within(grace, slots.idle.wait(), watch.blocked.wait())
         for job in slots.alive:
             logger.warning("task %s goes on, and is left to its lease", job)
 
