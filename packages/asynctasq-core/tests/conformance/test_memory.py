@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from itertools import count
+
+import pytest
+
 from asynctasq.driver import Ack, Context, Driver, JoinsTransaction
 from asynctasq.memory import MemoryDriver, MemoryTransaction
 from asynctasq.testing import DriverSuite
@@ -31,3 +36,13 @@ class TestMemory(InProcess, DriverSuite):
         await rig.nothing(driver, queue, "the clock stands still", wait=0)
         now += 3601.0
         assert len(await driver.dequeue([queue], limit=1, wait=0)) == 1, "an hour has passed"
+
+    @pytest.mark.parametrize("delay", [0.1, 0.11, 0.12, 0.13])
+    async def test_what_becomes_due_between_two_looks_at_the_clock_is_handed_out(
+        self, rig: Rig, queue: str, delay: float
+    ) -> None:
+        ticks = count()
+        driver = await rig.open(Context(clock=lambda: 1.0 + next(ticks) / 100))
+        await rig.put(driver, [rig.message(queue, delay=delay)])
+        async with asyncio.timeout(self.patience):
+            assert len(await driver.dequeue([queue], limit=1, wait=60)) == 1

@@ -118,8 +118,14 @@ class MemoryDriver(MemoryTasks):
     def _until_next_change(self, queues: Sequence[str]) -> float:
         with self._store.lock:
             now = self._now()
-            changes = (self._store.queue(name, now).next_change() for name in queues)
-            return min((at for at in changes if at is not None), default=float("inf")) - now
+            soonest = float("inf")
+            for name in queues:
+                queue = self._store.queue(name, now)
+                # What became due since the look is no change that anything else would tell of.
+                at = queue.oldest_due()
+                at = queue.next_change() if at is None else at
+                soonest = soonest if at is None else min(soonest, at)
+            return soonest - now
 
     async def settle(self, outcomes: Sequence[Outcome]) -> Settled:
         self._check_open()
