@@ -106,8 +106,9 @@ def test_runs_that_wait_begin_in_order_but_for_those_cancelled(tmp_path: Path) -
         await asyncio.to_thread(written, mark)
         waiting = [asyncio.create_task(manager.run(jobs.note, str(order), n)) for n in range(10)]
         await asyncio.sleep(0)
-        waiting[3].cancel()
-        waiting[0].cancel()
+        for dropped in (waiting[3], waiting[0]):
+            dropped.cancel()
+            await asyncio.wait((dropped,))
         gate.touch()
         await asyncio.gather(held, *waiting, return_exceptions=True)
         assert order.read_text() == "12456789"

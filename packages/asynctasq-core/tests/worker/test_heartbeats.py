@@ -75,6 +75,7 @@ async def test_it_lives_while_its_loop_is_blocked(
 
 @pytest.mark.asyncio
 async def test_offline_is_the_last_that_it_tells(memory, queue: str, recorder, until) -> None:
+    before = set(threading.enumerate())
     asynctasq.init({"driver": "memory", "heartbeat_interval": 0.01}, [recorder])
     gates[queue] = asyncio.Event()
     async with Worker([queue]) as worker:
@@ -88,4 +89,5 @@ async def test_offline_is_the_last_that_it_tells(memory, queue: str, recorder, u
     last = recorder.events[-1]
     assert isinstance(last, WorkerOffline)
     assert (last.completed, last.failed) == (1, 0)
-    assert "asynctasq-events" not in {thread.name for thread in threading.enumerate()}
+    started = set(threading.enumerate()) - before
+    assert "asynctasq-events" not in {thread.name for thread in started}
