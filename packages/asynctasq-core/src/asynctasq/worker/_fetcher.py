@@ -1,4 +1,4 @@
-"""Fetching: keeps the slots full, waits out a backend that is away, and counts no lost message."""
+"""Fetching: keeps the slots full, and waits for a backend that is away."""
 
 from __future__ import annotations
 
