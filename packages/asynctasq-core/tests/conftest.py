@@ -139,12 +139,15 @@ class Site:
             modules[f"acme_{name}_options"] = OPTIONS + dedent(options)
         self.install(f"acme-{name}", points=points, modules=modules)
 
-    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, input: str = "", **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run Python where only this folder has distributions; `variables` are its environment."""
         path = [str(self.folder), str(_without_metadata(self.folder.parent / "imports"))]
         return subprocess.run(
             [sys.executable, "-S", "-W", "error", *arguments],
             env={"PYTHONPATH": os.pathsep.join(path), "PATH": os.environ["PATH"], **variables},
+            input=input,
             capture_output=True,
             text=True,
             timeout=50,

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 FAILING = """
 import sys, types, click, asynctasq.cli._main as cli
 from asynctasq import errors
+from asynctasq.cli._command import Command
 
-@click.command
+@click.command(cls=Command)
 def command():
+    password = "tiger"
     raise {error}
 
 module = types.ModuleType("asynctasq.cli.failing")
 module.command = command
 sys.modules[module.__name__] = module
-cli._COMMANDS = ("failing",)
-sys.argv = ["asynctasq", "failing"]
+cli._COMMANDS["failing"] = "Fails."
+sys.argv = ["asynctasq", *{words}]
 cli.main()
 """
+
+
+def failing(site, error: str, *words: str):
+    """Run a command that fails with this error."""
+    code = FAILING.replace("{error}", error).replace("{words}", repr(words or ("failing",)))
+    return site.run("-c", code)
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("-h",)])
@@ -26,7 +36,9 @@ def test_help_lists_every_command_with_what_it_does(site, arguments) -> None:
     ran = site.run("-m", "asynctasq", *arguments)
     assert ran.returncode == 0
     assert "Usage: asynctasq [OPTIONS] COMMAND [ARGS]..." in ran.stdout
-    assert "drivers  List the installed drivers" in ran.stdout
+    assert re.findall(r"^  (\w+) +[A-Z].*\.$", ran.stdout.partition("Commands:")[2], re.M) == [
+        *("worker", "queues", "tasks", "purge", "events", "config", "drivers", "migrate")
+    ]
     assert ran.stderr == ""
 
 
@@ -61,16 +73,60 @@ def test_wrong_usage_is_told_on_stderr_with_exit_code_2(site, arguments) -> None
     ],
 )
 def test_an_error_of_ours_is_one_plain_line_on_stderr_and_an_exit_code(site, error, code) -> None:
-    ran = site.run("-c", FAILING.replace("{error}", error))
+    ran = failing(site, error)
     assert (ran.returncode, ran.stdout) == (code, "")
     assert ran.stderr == "asynctasq: no \\x1b[31mserver\n"
 
 
-def test_an_error_that_is_not_ours_is_not_hidden(site) -> None:
-    ran = site.run("-c", FAILING.replace("{error}", "RuntimeError('a bug')"))
-    assert ran.returncode == 1
-    assert "Traceback" in ran.stderr
-    assert "RuntimeError: a bug" in ran.stderr
+def test_an_error_that_nobody_expected_is_one_line_that_says_where_it_comes_from(site) -> None:
+    ran = failing(site, "RuntimeError('a bug')")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr == (
+        "asynctasq: RuntimeError: a bug (<string>, line 9, in command); "
+        "--debug shows the traceback\n"
+    )
+
+
+@pytest.mark.parametrize("words", [("--debug", "failing"), ("failing", "--debug")])
+def test_debug_shows_the_traceback_in_front_without_local_variables(site, words) -> None:
+    ran = failing(site, "RuntimeError('a\\x1b[31m bug')", *words)
+    first, *_, error, last = ran.stderr.splitlines()
+    assert first == "Traceback (most recent call last):"
+    assert error == "RuntimeError: a\\x1b[31m bug"
+    assert last.startswith("asynctasq: RuntimeError: a\\x1b[31m bug (<string>, line 9")
+    assert "click" not in ran.stderr
+    assert "tiger" not in ran.stderr
+
+
+def test_wrong_usage_is_one_line_that_says_where_help_is(site) -> None:
+    ran = site.run("-m", "asynctasq", "queues", "--jsn")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert re.fullmatch(r"asynctasq: No such option.*--jsn.*--help tells more\)\n", ran.stderr)
+
+
+def test_help_imports_no_command_no_driver_and_no_rich(site) -> None:
+    site.driver("fast")
+    code = (
+        "import sys; from asynctasq.cli._main import group\n"
+        "group(['--help'], standalone_mode=False)\n"
+        "print([m for m in sys.modules if m in ('rich', 'acme_fast', 'asynctasq.worker')"
+        " or m.startswith('asynctasq.cli.') and '._' not in m])"
+    )
+    assert site.run("-c", code).stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("command", ["worker", "queues", "tasks", "purge", "config", "migrate"])
+def test_help_of_a_command_imports_no_driver(site, command) -> None:
+    site.driver("fast", options="class Options(Struct):\n    fast_url: str = 'x'\n")
+    words = ["tasks", "list"] if command == "tasks" else [command]
+    code = (
+        "import sys; from asynctasq.cli._main import group\n"
+        f"group({[*words, '--help']}, standalone_mode=False)\n"
+        "print([m for m in ('rich', 'acme_fast') if m in sys.modules])"
+    )
+    shown = site.run("-c", code).stdout
+    assert "--fast-url" in shown
+    assert shown.splitlines()[-1] == "[]"
 
 
 def test_rich_is_not_imported_where_there_is_no_terminal(site) -> None:

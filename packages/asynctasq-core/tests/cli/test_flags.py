@@ -69,3 +69,43 @@ def test_help_tells_the_commands_own_flags_first_and_options_of_installed_driver
 def test_a_driver_without_a_schema_has_nothing_to_migrate(site) -> None:
     ran = site.run("-m", "asynctasq", "migrate", "--driver", "memory")
     assert (ran.returncode, ran.stdout) == (0, "the memory driver has no schema: nothing to do\n")
+
+
+def test_arguments_are_not_listed_as_flags(site) -> None:
+    ran = site.run("-m", "asynctasq", "queues", "--help")
+    assert "[QUEUE]..." not in ran.stdout.partition("Options:")[2]
+
+
+def test_options_of_each_driver_have_a_section_of_their_own(site) -> None:
+    site.driver("tiny", options="class Options(Struct, frozen=True):\n    tiny_depth: int = 3\n")
+    ran = site.run("-m", "asynctasq", "config", "--help")
+    assert "--tiny-depth" in ran.stdout.partition("Configuration of tiny:")[2]
+
+
+SECRETS = """
+import asynctasq
+from asynctasq.config import Config
+from asynctasq.driver import Secret
+
+@asynctasq.task
+async def nothing() -> None: ...
+
+print(Config.get().events_redis_url.reveal(), Config.get().tiny_key.reveal(), flush=True)
+raise SystemExit(0)
+"""
+
+
+def test_secrets_are_read_from_standard_input_in_the_order_of_their_flags(site, clean) -> None:
+    site.driver("tiny", options="class Options(Struct):\n    tiny_key: Secret | None = None\n")
+    (clean / "shop.py").write_text(SECRETS, encoding="utf-8")
+    words = ("worker", "--app", "shop", "--tiny-key", "-", "--events-redis-url", "-")
+    ran = site.run("-m", "asynctasq", *words, input="redis://:tiger@h\nlion\n")
+    assert ran.stdout == "redis://:tiger@h lion\n", ran.stderr
+    assert "tiger" not in ran.stderr
+    assert "process list" not in ran.stderr
+
+
+def test_a_secret_that_does_not_come_is_an_error(site) -> None:
+    ran = site.run("-m", "asynctasq", "config", "--events-redis-url", "-", input="")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "--events-redis-url -: expected its value as a line on standard input" in ran.stderr

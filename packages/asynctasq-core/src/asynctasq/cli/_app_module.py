@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-import traceback
 from importlib import import_module
 from importlib.util import find_spec
-from types import TracebackType
 
-import click
-
-from asynctasq.errors import ConfigError, PluginError
-from asynctasq.tasks import TASKS
-from asynctasq.worker import ExitCode
-
-logger = logging.getLogger("asynctasq.worker")
-_MACHINERY = {each.__code__.co_filename for each in (import_module, find_spec)} | {__file__}
+from asynctasq.cli._errors import described, hint
+from asynctasq.errors import AsyncTasQError, ConfigError, PluginError
 
 
 def import_app(name: str) -> None:
     """Import the module that the working directory, or the environment, has under that name.
 
-    Raises ConfigError where there is none. Where it raises, its traceback is shown, from its own
-    first line on, and SystemExit raised.
+    Raises ConfigError where there is none, and `AsyncTasQError`, naming its line, for what it
+    raises itself.
     """
     _check_name(name)
     sys.path.insert(0, os.getcwd())
@@ -35,13 +26,9 @@ def import_app(name: str) -> None:
     except (ConfigError, PluginError):
         raise  # it is configured wrongly, which one line says
     except (Exception, SystemExit) as error:
-        _show(error)
-        click.echo(f"asynctasq: --app {name}: importing it failed, as shown above", err=True)
-        raise SystemExit(ExitCode.FAILED) from None
+        raise AsyncTasQError(f"--app {name}: {described(error)}{hint()}") from error
     if not found:
         raise ConfigError(f"--app {name}: no module of that name here or in the environment")
-    if not TASKS.names():
-        logger.warning("--app %s: it defines no task, so this worker can run none", name)
 
 
 def _check_name(name: str) -> None:
@@ -62,16 +49,3 @@ def _is_there(name: str) -> bool:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise  # a package above it imports what is not there
         return False
-
-
-def _show(error: BaseException) -> None:
-    """Print its traceback without the frames that led to the application."""
-    frames = error.__traceback__
-    while frames is not None and _is_machinery(frames):
-        frames = frames.tb_next
-    traceback.print_exception(error.with_traceback(frames))
-
-
-def _is_machinery(frame: TracebackType) -> bool:
-    file = frame.tb_frame.f_code.co_filename
-    return file in _MACHINERY or file.startswith("<frozen importlib")

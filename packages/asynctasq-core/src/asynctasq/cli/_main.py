@@ -1,34 +1,26 @@
-"""The command line as a whole: which commands there are, and how it ends.
-
-Exit codes: 0, done; 1, what was asked for failed; 2, it was asked for wrongly: arguments, options
-of the configuration, a driver that is not there.
-"""
+"""The command line as a whole: which commands there are, and how it ends."""
 
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from typing import Final
 
 import click
 
-from asynctasq.cli._output import plain
-from asynctasq.errors import AsyncTasQError, ConfigError, PluginError
+from asynctasq.cli._command import Group
+from asynctasq.cli._errors import guarded
 
-_COMMANDS: Final = ("drivers", "migrate", "worker")
+_COMMANDS: Final = {
+    "worker": "Run tasks until told to stop.",
+    "queues": "Show how much waits, runs and is dead in each queue.",
+    "tasks": "List, show, retry and delete single tasks.",
+    "purge": "Drop what waits in a queue.",
+    "events": "Follow what happens to tasks and workers, live.",
+    "config": "Show every option, its value and where that comes from.",
+    "drivers": "List the drivers that are installed, and what is wrong with any.",
+    "migrate": "Bring the schema of the configured driver up to date.",
+}
 """Each is ``command`` in the module of its name, with ``_`` for ``-``."""
-
-
-class _Commands(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        module = import_module(f"asynctasq.cli.{cmd_name.replace('-', '_')}")
-        command: click.Command = module.command
-        return command
 
 
 def _show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
@@ -43,7 +35,12 @@ def _show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) ->
     ctx.exit()
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Group,
+    modules="asynctasq.cli.",
+    summaries=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option(
     "--version",
     is_flag=True,
@@ -62,8 +59,4 @@ def group() -> None:
 
 def main() -> None:
     """Run the command that the process was started with, then exit."""
-    try:
-        group(prog_name="asynctasq")
-    except AsyncTasQError as error:
-        click.echo(f"asynctasq: {plain(str(error))}", err=True)
-        sys.exit(2 if isinstance(error, (ConfigError, PluginError)) else 1)
+    sys.exit(guarded(lambda: group(prog_name="asynctasq", standalone_mode=False)))

@@ -1,40 +1,62 @@
-"""Showing text that others wrote, names of packages and errors among it, as text and no more."""
+"""Showing data, and text that others wrote: as text and no more, whatever is in it."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import click
+import msgspec
+
+from asynctasq._text import plain
 
 
-def plain(text: str) -> str:
-    """The text on one line, with nothing in it that a terminal acts on."""
-    return "".join(c if c.isprintable() else " " if c in "\n\t" else ascii(c)[1:-1] for c in text)
+def lines(text: str) -> list[str]:
+    """The lines of a text, each made `plain`."""
+    return [plain(line) for line in text.splitlines()]
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under their heads: drawn on a terminal, aligned and unwrapped elsewhere."""
+def as_json(data: Any) -> None:
+    """Print data for programs."""
+    click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2))
+
+
+def table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[str] = ()
+) -> None:
+    """Print rows under their heads: drawn on a terminal, aligned and unwrapped elsewhere.
+
+    The columns named in ``numbers`` are aligned on the right.
+    """
     shown = [[plain(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
-        _draw(heads, shown)
+        _draw(heads, shown, numbers)
     else:
-        _align([[head.upper() for head in heads], *shown])
+        _align(heads, shown, numbers)
 
 
-def _draw(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _draw(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[str]) -> None:
+    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(*heads)
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for head in heads:
+        drawn.add_column(head, justify="right" if head in numbers else "left", overflow="fold")
     for row in rows:
         drawn.add_row(*(Text(cell) for cell in row))  # Text: markup in it is not read
     Console().print(drawn)
 
 
-def _align(lines: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+def _align(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[str]) -> None:
+    cells = [[head.upper() for head in heads], *rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    right = [head in numbers for head in heads]
+    for line in cells:
+        padded = (
+            cell.rjust(width) if at_right else cell.ljust(width)
+            for cell, width, at_right in zip(line, widths, right, strict=True)
+        )
+        click.echo("  ".join(padded).rstrip())

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import time
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from asynctasq.cli._exits import described, for_shells
@@ -42,19 +43,20 @@ def pause_after(ran_for: float, last_pause: float) -> float:
     return min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * last_pause))
 
 
-def supervise(command: Sequence[str], count: int, *, until_done: bool) -> int:
+def supervise(command: Sequence[str], count: int, secrets: str, *, until_done: bool) -> int:
     """Run so many processes of the command until told to stop; returns the exit code.
 
-    ``until_done``: one that ends with 0 has done its work, and is not replaced. *After a crash*:
-    the processes stop, as at a signal.
+    ``secrets``: what each reads from its standard input. ``until_done``: one that ends with 0 has
+    done its work, and is not replaced. *After a crash*: the processes stop, as at a signal.
     """
-    return asyncio.run(_Supervisor(command, count, until_done).run())
+    return asyncio.run(_Supervisor(command, count, secrets, until_done).run())
 
 
 class _Supervisor:
-    def __init__(self, command: Sequence[str], count: int, until_done: bool) -> None:
+    def __init__(self, command: Sequence[str], count: int, secrets: str, until_done: bool) -> None:
         self._command = command
         self._count = count
+        self._secrets = secrets
         self._until_done = until_done
         self._configured = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -120,11 +122,11 @@ class _Supervisor:
             ours.close()
 
     async def _start(self, theirs: socket.socket) -> Process:
-        with theirs:
+        with theirs, _holding(self._secrets) as stdin:
             end = theirs.fileno()
             return await asyncio.create_subprocess_exec(
                 *(*self._command, "--supervisor-fd", str(end)),
-                stdin=DEVNULL,
+                stdin=stdin,
                 pass_fds=(end,),
                 process_group=0,
             )
@@ -174,3 +176,18 @@ class _Supervisor:
         for process in self._running:
             with suppress(ProcessLookupError):
                 process.send_signal(number)
+
+
+@contextmanager
+def _holding(text: str) -> Iterator[int]:
+    """Something to read it from, once: a pipe holds more than all secrets together."""
+    if not text:
+        yield DEVNULL
+        return
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, text.encode())
+        os.close(writing)
+        yield reading
+    finally:
+        os.close(reading)

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import redirect_stdout
 
 import click
-import msgspec
 from msgspec import Struct
 
 from asynctasq import plugins
-from asynctasq.cli._output import plain, table
+from asynctasq._text import plain
+from asynctasq.cli._command import Command
+from asynctasq.cli._output import as_json, table
 from asynctasq.plugins import InstalledDriver, NotInstalled
 
 
@@ -21,17 +22,17 @@ class _Report(Struct, frozen=True):
     unreadable: tuple[str, ...]
 
 
-@click.command
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-def command(as_json: bool) -> None:
+@click.command(cls=Command)
+@click.option("--json", "json", is_flag=True, help="Print JSON, for programs.")
+def command(json: bool) -> None:
     """List the installed drivers, and what is wrong with those that cannot be used.
 
     Ends with exit code 0 also where one cannot be used.
     """
     with redirect_stdout(sys.stderr):  # a driver that prints when imported is not our output
         report = _Report(plugins.installed(), plugins.not_installed(), plugins.unreadable())
-    if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2))
+    if json:
+        as_json(report)
         return
     table(("driver", "package", "version", "api", "state", "notes"), list(_rows(report)))
     for place in report.unreadable:

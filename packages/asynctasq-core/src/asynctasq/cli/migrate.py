@@ -7,13 +7,13 @@ import sys
 
 import click
 
-from asynctasq.cli._flags import ConfiguredCommand
-from asynctasq.cli._output import plain
+from asynctasq._text import plain
+from asynctasq.cli._backend import BackendCommand
 from asynctasq.config import current, make_driver
 from asynctasq.driver import Migrates, Migration
 
 
-@click.command(cls=ConfiguredCommand)
+@click.command(cls=BackendCommand)
 @click.option("--check", is_flag=True, help="Change nothing; exit code 1 if a step is pending.")
 @click.option("--sql", is_flag=True, help="Change nothing; print the SQL of what is pending.")
 def command(check: bool, sql: bool) -> None:

@@ -13,13 +13,14 @@ import click
 
 from asynctasq.app import run
 from asynctasq.cli._app_module import import_app
+from asynctasq.cli._errors import told
 from asynctasq.cli._exits import MEANING, end_at_once
-from asynctasq.cli._flags import ConfiguredCommand
-from asynctasq.cli._output import plain
+from asynctasq.cli._flags import ConfiguredCommand, secrets_read
 from asynctasq.cli._supervisor import supervise
 from asynctasq.config import current
-from asynctasq.errors import AsyncTasQError, ConfigError
+from asynctasq.errors import ConfigError
 from asynctasq.plugins import driver_class
+from asynctasq.tasks import TASKS
 from asynctasq.worker import ExitCode, Worker
 
 _logger = logging.getLogger("asynctasq.worker")
@@ -104,9 +105,12 @@ def command(
         # As this process was started, options of the interpreter included, and nothing added to
         # the process list: each worker reads the configuration itself.
         again = (sys.executable, *sys.orig_argv[1:])
-        sys.exit(supervise(again, workers, until_done=max_tasks is not None))
+        secrets = secrets_read(click.get_current_context())
+        sys.exit(supervise(again, workers, secrets, until_done=max_tasks is not None))
     supervisor = None if supervisor_fd is None else _end_of(supervisor_fd)
     import_app(app)
+    if not TASKS.names():
+        _logger.warning("--app %s: it defines no task, so this worker can run none", app)
     if workers > 1:
         _check_driver(workers)
     names = [name.strip() for name in (queues or "").split(",")]
@@ -127,13 +131,10 @@ def _ended(worker: Worker) -> int:
     """Run it; the exit code. What it died of is told."""
     try:
         run(_work(worker))
-    except AsyncTasQError as error:
-        click.echo(f"asynctasq: {plain(str(error))}", err=True)
-    except Exception:
-        _logger.critical("this worker died of an error that nobody expected", exc_info=True)
-    else:
-        return worker.exit_code
-    return worker.exit_code or ExitCode.FAILED
+    except Exception as error:
+        told(error)
+        return worker.exit_code or ExitCode.FAILED
+    return worker.exit_code
 
 
 async def _work(worker: Worker) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from asynctasq._text import plain
 from asynctasq.events._types import (
     Event,
     TaskEvent,
@@ -30,7 +31,8 @@ _LEVELS: dict[type[Event], int] = {
 class LoggingEventEmitter:
     """Workers at INFO, failures at WARNING, the rest at DEBUG, on the logger `asynctasq.events`.
 
-    Every field of the event is an attribute of its record: ``task``, ``queue``, ``id``,
+    Each is one line with nothing in it that a terminal acts on: errors are text of others. Every
+    field of the event is an attribute of its record, as it is: ``task``, ``queue``, ``id``,
     ``attempt``, ``correlation_id`` and so on.
     """
 
@@ -44,7 +46,9 @@ class LoggingEventEmitter:
             level = _LEVELS.get(type(event), logging.DEBUG)
             if logger.isEnabledFor(level):
                 fields = msgspec.structs.asdict(event)
-                logger.log(level, "%s", describe(event), extra={"event": event.name, **fields})
+                logger.log(
+                    level, "%s", plain(describe(event)), extra={"event": event.name, **fields}
+                )
 
     async def close(self) -> None:
         """Nothing is held."""

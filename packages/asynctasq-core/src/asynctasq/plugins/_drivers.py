@@ -132,7 +132,7 @@ def _not_installed(name: str) -> str:
     if meant is not None and meant != name:
         text += f"; did you mean {meant!r}?"
     if meant is not None and meant in OWN and meant not in there:
-        text += f" To have {meant!r}: {how_to_install(meant)}"
+        text += f"; to have {meant!r}: {how_to_install(meant)}"
     return "; ".join((text, *(f"unreadable metadata in {each}" for each in unreadable())))
 
 

@@ -1,0 +1,61 @@
+"""``asynctasq tasks list``: which tasks there are."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+import click
+
+from asynctasq.cli._backend import BackendCommand
+from asynctasq.cli._output import as_json, table
+from asynctasq.cli.tasks._store import STATES, json_option, queue_option, stored, with_store
+from asynctasq.cli.tasks._view import TaskView, attempts, error, moment, view
+from asynctasq.driver import Driver, TaskState, TaskStore
+
+_HEADS: Final = ("id", "queue", "task", "state", "attempt", "when", "error")
+
+
+@click.command(cls=BackendCommand)
+@click.option(
+    "--status",
+    "states",
+    multiple=True,
+    type=click.Choice(STATES),
+    help="Only tasks in this state; may be given several times. [default: all]",
+)
+@queue_option
+@click.option(
+    "--limit",
+    default=50,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many are listed at most.",
+)
+@json_option
+def command(states: tuple[TaskState, ...], queue: str | None, limit: int, json: bool) -> None:
+    """List tasks: those that run first, then pending, scheduled, dead and completed ones."""
+
+    async def listed(_driver: Driver, store: TaskStore) -> list[TaskView]:
+        found: list[TaskView] = []
+        async for task in stored(store, states or STATES, queue):
+            found.append(view(task))
+            if len(found) > limit:  # one more, to know that there are more
+                break
+        return found
+
+    found = with_store(listed)
+    if json:
+        as_json(found[:limit])
+    elif found:
+        table(_HEADS, [_row(task) for task in found[:limit]], numbers=("attempt",))
+    else:
+        click.echo("no such tasks", err=True)
+    if len(found) > limit and (not json or sys.stderr.isatty()):
+        click.echo(f"there are more than these {limit}: see --limit", err=True)
+
+
+def _row(task: TaskView) -> tuple[str, ...]:
+    name = task.task or "(unreadable)"
+    state = task.state
+    return str(task.id), task.queue, name, state, attempts(task), moment(task), error(task)
