@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from asynctasq._loop import fastest_loop
-from asynctasq.tasks import _client, _portal
+from asynctasq.tasks import _buses, _client, _portal
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ async def close() -> None:
     """
     await _client.close_current()
     await asyncio.to_thread(_portal.close)
-    await _client.close_events()
+    await _buses.close_events()
 
 
 def _is_loop_running() -> bool:

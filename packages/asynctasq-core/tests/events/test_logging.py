@@ -94,3 +94,18 @@ def test_a_line_names_what_somebody_looks_for(caplog: pytest.LogCaptureFixture) 
     assert "failed on attempt 2" in failed
     assert "is dead on attempt 2" in dead
     assert "KeyError: 'x'" in dead
+
+
+@pytest.mark.asyncio
+async def test_text_of_tasks_forges_no_line_and_moves_no_terminal(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    error = "no user\n2026-01-01 INFO forged \x1b]0;title\x07\u202e"
+    failed = TaskFailed(final=True, error_type="ValueError", error=error, seconds=0.1, **TASK)
+    await LoggingEventEmitter().emit([failed])
+    (record,) = caplog.records
+    assert record.getMessage().endswith(
+        r"ValueError: no user 2026-01-01 INFO forged \x1b]0;title\x07\u202e"
+    )
+    assert record.getMessage().isprintable()
+    assert record.error == error

@@ -19,6 +19,7 @@ from asynctasq.plugins._drivers import emitter as emitter
 from asynctasq.plugins._drivers import provides as provides
 from asynctasq.plugins._drivers import require_installed as require_installed
 from asynctasq.plugins._drivers import subscriber as subscriber
+from asynctasq.plugins._drivers import subscribers as subscribers
 from asynctasq.plugins._found import DRIVERS as DRIVERS
 from asynctasq.plugins._found import EMITTERS as EMITTERS
 from asynctasq.plugins._found import OPTIONS as OPTIONS

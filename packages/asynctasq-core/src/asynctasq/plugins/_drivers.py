@@ -71,6 +71,11 @@ def subscriber(name: str) -> Callable[..., Any]:
     return _load_named(SUBSCRIBERS, "event subscriber", name)
 
 
+def subscribers() -> tuple[str, ...]:
+    """The names of all event subscribers that are installed. Imports none."""
+    return tuple(sorted({each.name for each in of_group(SUBSCRIBERS)}))
+
+
 def clash(name: str, candidates: tuple[Provided, ...]) -> str:
     """Why a name that several distributions provide cannot be used."""
     sources = [each.distribution for each in candidates]
@@ -140,7 +145,7 @@ def _load_named(group: str, kind: str, name: str) -> Callable[..., Any]:
     candidates = of_group(group, name)
     if not candidates:
         there = sorted({each.name for each in of_group(group)})
-        hint = f"; {how_to_install(name)}" if name in OWN else ""
+        hint = f"; to have it: {how_to_install(name)}" if name in OWN else ""
         raise PluginError(
             f"{kind} {name!r} is not installed; installed: {', '.join(there) or 'none'}{hint}"
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from asynctasq.tasks._buses import event_bus as event_bus
+from asynctasq.tasks._buses import hold_bus as hold_bus
+from asynctasq.tasks._buses import release_bus as release_bus
 from asynctasq.tasks._call import Call as Call
 from asynctasq.tasks._classes import AsyncProcessTask as AsyncProcessTask
 from asynctasq.tasks._classes import AsyncTask as AsyncTask
@@ -9,9 +12,6 @@ from asynctasq.tasks._classes import SyncProcessTask as SyncProcessTask
 from asynctasq.tasks._classes import SyncTask as SyncTask
 from asynctasq.tasks._client import Client as Client
 from asynctasq.tasks._client import dispatch_through as dispatch_through
-from asynctasq.tasks._client import event_bus as event_bus
-from asynctasq.tasks._client import hold_bus as hold_bus
-from asynctasq.tasks._client import release_bus as release_bus
 from asynctasq.tasks._config import TaskConfig as TaskConfig
 from asynctasq.tasks._current import CurrentTask as CurrentTask
 from asynctasq.tasks._current import current as current

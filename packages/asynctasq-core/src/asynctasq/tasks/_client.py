@@ -7,8 +7,6 @@ Made at the first use on a loop, replaced when `init()` has been called since, c
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
 import warnings
 from collections.abc import AsyncGenerator
 from contextvars import ContextVar
@@ -19,6 +17,7 @@ from asynctasq.config import Settings, current, make_driver
 from asynctasq.driver import Driver, ResultStore
 from asynctasq.errors import ResultUnavailable
 from asynctasq.events import EventBus
+from asynctasq.tasks._buses import event_bus
 from asynctasq.tasks._config import TaskConfig
 from asynctasq.tasks._definition import Definition
 from asynctasq.tasks._outbox import Outbox
@@ -133,81 +132,6 @@ async def _close_with_loop(client: Client) -> AsyncGenerator[None]:
                 ResourceWarning,
                 stacklevel=1,
             )
-
-
-_buses: dict[Settings, EventBus] = {}
-"""The bus of the settings in force: one for all loops, as an emitter is used from one only."""
-_held: list[EventBus] = []
-"""Those that workers tell their events to, once for each: they are retired when the last ends."""
-_ended: set[EventBus] = set()
-"""Those of them that the program has closed: they are retired too when the last worker ends."""
-_buses_lock = threading.Lock()
-
-
-def event_bus(settings: Settings) -> EventBus:
-    """Where events are told under these settings; that of earlier settings is retired."""
-    with _buses_lock:
-        return _bus(settings)
-
-
-def hold_bus(settings: Settings) -> EventBus:
-    """`event_bus`, kept open until `release_bus`, whatever is closed or configured meanwhile."""
-    in_force = settings is current()
-    with _buses_lock:
-        bus = _bus(settings) if in_force else EventBus(settings.emitters)
-        _held.append(bus)
-        return bus
-
-
-def release_bus(bus: EventBus) -> None:
-    """Retire a bus that was held, unless its settings still hold or somebody else holds it."""
-    with _buses_lock:
-        if bus in _held:
-            _held.remove(bus)
-        if bus in _held:
-            return
-        if bus in _ended:
-            _ended.remove(bus)
-            for settings in [known for known, its in _buses.items() if its is bus]:
-                del _buses[settings]
-        if bus not in _buses.values():
-            bus.retire()
-
-
-def _bus(settings: Settings) -> EventBus:
-    for outdated in [known for known in _buses if known is not settings]:
-        bus = _buses.pop(outdated)
-        if bus not in _held:
-            bus.retire()
-    if settings not in _buses:
-        _buses[settings] = EventBus(settings.emitters)
-    return _buses[settings]
-
-
-def _forget_buses() -> None:
-    """In a forked child: its events go to a bus of its own, made at the first of them."""
-    global _buses_lock
-    _buses_lock = threading.Lock()
-    for bus in (*_buses.values(), *_held):
-        bus.abandon()
-    _buses.clear()
-    _held.clear()
-    _ended.clear()
-
-
-os.register_at_fork(after_in_child=_forget_buses)
-
-
-async def close_events() -> None:
-    """Tell what waits to be told, and close the emitters."""
-    with _buses_lock:
-        buses = [bus for bus in _buses.values() if bus not in _held]
-        _ended.update(bus for bus in _buses.values() if bus in _held)
-        # One that a worker holds serves the program too, should it go on: one thread an emitter.
-        for settings in [known for known, bus in _buses.items() if bus in buses]:
-            del _buses[settings]
-    for bus in buses:
-        await bus.close()
 
 
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Client] = WeakKeyDictionary()

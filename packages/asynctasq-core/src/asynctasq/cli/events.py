@@ -1,0 +1,112 @@
+"""``asynctasq events``: what happens to tasks and workers, as it happens."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Final
+
+import click
+import msgspec
+
+from asynctasq._text import plain
+from asynctasq.cli._backend import BackendCommand
+from asynctasq.cli._event_line import KINDS, event_line
+from asynctasq.cli._queue_name import queue_name
+from asynctasq.config import Config, current, make_subscriber
+from asynctasq.errors import DriverUnavailable, PluginError
+from asynctasq.events import Event, EventSubscriber, TaskEvent, WorkerEvent
+from asynctasq.plugins import how_to_install, subscribers
+
+_FIRST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 5.0
+_NAMES: Final = [kind.name for kind in KINDS]
+
+
+@click.command(cls=BackendCommand)
+@click.option(
+    "--from",
+    "name",
+    metavar="NAME",
+    help="Which subscriber to follow. [default: the only one that is installed]",
+)
+@click.option(
+    "--event",
+    "kinds",
+    multiple=True,
+    metavar="EVENT",
+    type=click.Choice(_NAMES),
+    help="Only events of this kind, such as task_failed; may be given several times.",
+)
+@click.option(
+    "--queue", type=queue_name, metavar="QUEUE", help="Only events of this queue. [default: all]"
+)
+@click.option("--json", "json", is_flag=True, help="Print a line of JSON for each, for programs.")
+def command(name: str | None, kinds: tuple[str, ...], queue: str | None, json: bool) -> None:
+    """Follow what happens to tasks and workers, live, until Ctrl-C.
+
+    Seen is what programs and workers tell whose configuration switches events on, from when this
+    begins: for Redis, enable_event_emitter_redis and the same events_channel. An event that a
+    lost connection has swallowed is not seen; that there was one is told.
+    """
+    name = name or _only_one()
+    config = current().config
+
+    def show(event: Event) -> None:
+        if (not kinds or event.name in kinds) and (queue is None or queue in _queues(event)):
+            click.echo(msgspec.json.encode(event) if json else event_line(event))
+
+    try:
+        asyncio.run(_follow(name, config, show))
+    except KeyboardInterrupt:
+        click.echo(err=True)  # below the ^C that the terminal shows
+
+
+def _only_one() -> str:
+    names = subscribers()
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise PluginError(
+            "no event subscriber is installed, so there is nothing to follow; for Redis: "
+            + how_to_install("redis")
+        )
+    raise PluginError(f"several event subscribers are installed: say --from {' or '.join(names)}")
+
+
+async def _follow(name: str, config: Config, show: Callable[[Event], None]) -> None:
+    """For ever. A connection that cannot be had at first is an error, one that is lost no end."""
+    pause = _FIRST_PAUSE
+    once_open = False
+    while True:
+        subscriber = make_subscriber(name, config)
+        try:
+            await subscriber.open()
+            click.echo(f"following events of {name} (Ctrl-C ends)", err=True)
+            once_open, pause = True, _FIRST_PAUSE
+            await _show_all(subscriber, show)
+            return
+        except DriverUnavailable as error:
+            if not once_open:
+                raise
+            click.echo(f"asynctasq: events are missed: {plain(str(error))}", err=True)
+        finally:
+            await subscriber.close()
+        await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+async def _show_all(subscriber: EventSubscriber, show: Callable[[Event], None]) -> None:
+    async for event in subscriber:
+        show(event)
+
+
+def _queues(event: Event) -> tuple[str, ...]:
+    match event:
+        case TaskEvent(queue=queue):
+            return (queue,)
+        case WorkerEvent(queues=queues):
+            return queues
+        case _:
+            return ()
