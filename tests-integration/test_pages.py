@@ -27,7 +27,11 @@ from tools.uv import UV
 from .conftest import Environment
 
 PAGES = [workspace.ROOT / "README.md", *(p.folder / "README.md" for p in workspace.find())]
-BLOCK = re.compile(r"```(?P<language>bash|python)\n(?P<text>.*?)```", re.DOTALL)
+BLOCK = re.compile(
+    r"(?P<clone><!-- clone -->\s*)?```(?P<language>bash|python)\n(?P<text>.*?)```", re.DOTALL
+)
+TOUR = re.compile(r"<!-- tour -->.*<!-- /tour -->", re.DOTALL)
+"""Walked by a test of its own."""
 SHOP = """
 import asynctasq
 
@@ -48,36 +52,68 @@ class TestMine(DriverSuite):
 """
 
 
-def blocks(language: str) -> list[ParameterSet]:
-    return list(_blocks(language))
+def blocks(language: str, *, clone: bool = False) -> list[ParameterSet]:
+    """The blocks of all pages, but for commands and tour; those to be run in a clone, or others."""
+    return list(_blocks(language, clone))
 
 
-def _blocks(language: str) -> Iterator[ParameterSet]:
+def _blocks(language: str, clone: bool) -> Iterator[ParameterSet]:
     for page in PAGES:
-        marked = readme.commands(page.read_text(encoding="utf-8")).values()
-        for number, found in enumerate(BLOCK.finditer(page.read_text(encoding="utf-8"))):
-            if found["language"] == language and found["text"].strip() not in marked:
+        text = TOUR.sub("", page.read_text(encoding="utf-8"))
+        marked = readme.commands(text).values()
+        for number, found in enumerate(BLOCK.finditer(text)):
+            wanted = found["language"] == language and bool(found["clone"]) is clone
+            if wanted and found["text"].strip() not in marked:
                 yield pytest.param(found["text"], id=f"{page.parent.name}-{number}")
 
 
-@pytest.mark.timeout(300)
-def test_the_readmes_first_command_counts_every_file_of_a_python_once(tmp_path: Path) -> None:
-    clone = tmp_path / "clone"
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """What somebody has who has cloned this repository as it stands."""
+    folder = tmp_path / "clone"
     tracked = subprocess.run(
         ["git", "ls-files", "-z"], cwd=workspace.ROOT, capture_output=True, text=True, check=True
     ).stdout
     for name in filter(None, tracked.split("\0")):
         if (workspace.ROOT / name).exists():
-            (clone / name).parent.mkdir(parents=True, exist_ok=True)
-            (clone / name).write_bytes((workspace.ROOT / name).read_bytes())
-    command = readme.commands((clone / "README.md").read_text(encoding="utf-8"))["example"]
-    ran = subprocess.run(
-        ["bash", "-c", command], cwd=clone, capture_output=True, text=True, check=False
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((workspace.ROOT / name).read_bytes())
+    subprocess.run(["git", "init", "--quiet", folder], check=True)
+    return folder
+
+
+def in_clone(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Run it as somebody would who has nothing but the clone."""
+    ours = ("ASYNCTASQ_", "NOX", "UV", "VIRTUAL_ENV", "PYTEST_")
+    environment = {name: v for name, v in os.environ.items() if not name.startswith(ours)}
+    return subprocess.run(
+        ["bash", "-ec", command],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
     )
+
+
+@pytest.mark.timeout(300)
+def test_the_readmes_first_command_counts_every_file_of_a_python_once(clone: Path) -> None:
+    command = readme.commands((clone / "README.md").read_text(encoding="utf-8"))["example"]
+    ran = in_clone(clone, command)
     assert ran.returncode == 0, ran.stderr
     counted = re.search(r"files, each counted once\D+([\d,]+)", ran.stdout)
     assert counted, ran.stdout
     assert int(counted[1].replace(",", "")) == _source_files(clone / ".venv" / "bin" / "python")
+
+
+@pytest.mark.timeout(300)
+def test_the_commands_for_who_works_on_it_run_one_after_the_other(clone: Path) -> None:
+    found = [str(block.values[0]) for block in blocks("bash", clone=True)]
+    assert len(found) == 3
+    ran = in_clone(clone, "".join(found))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert re.findall(r"^\d+ passed", ran.stdout, re.MULTILINE), ran.stdout
 
 
 def _source_files(python: Path) -> int:

@@ -65,5 +65,14 @@ def describe(event: Event) -> str:
     if isinstance(event, TaskEvent):
         return f"{event.name}: {event.task} {event.id} attempt {event.attempt} on {event.queue}"
     if isinstance(event, WorkerEvent):
-        return f"{event.name}: {event.worker} on {', '.join(event.queues)}"
+        return f"{event.name}: {event.worker} on {', '.join(event.queues)}{_counts(event)}"
     return event.name
+
+
+def _counts(event: WorkerEvent) -> str:
+    if isinstance(event, WorkerHeartbeat):
+        counts = f"{event.running} running, {event.completed} completed"
+        return f": {counts}, {event.failed} attempts failed"
+    if isinstance(event, WorkerOffline):
+        return f": {event.completed} completed, {event.failed} attempts failed"
+    return ""
