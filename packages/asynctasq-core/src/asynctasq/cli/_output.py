@@ -31,23 +31,11 @@ def table(
     """
     shown = [[plain(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
-        _draw(heads, shown, numbers)
+        from asynctasq.cli._drawn import draw
+
+        draw(heads, shown, numbers)
     else:
         _align(heads, shown, numbers)
-
-
-def _draw(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[str]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for head in heads:
-        drawn.add_column(head, justify="right" if head in numbers else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*(Text(cell) for cell in row))  # Text: markup in it is not read
-    Console().print(drawn)
 
 
 def _align(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[str]) -> None:

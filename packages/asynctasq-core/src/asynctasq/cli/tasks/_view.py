@@ -84,17 +84,12 @@ def attempts(task: TaskView) -> str:
 
 
 def moment(task: TaskView, now: float | None = None) -> str:
-    """What is next for it, or what was last, and when."""
+    """When it ended, is or was due, or, while it runs, for how long its lease runs."""
     now = time.time() if now is None else now
-    if task.finished_at is not None:
-        return when(task.finished_at, now)
-    if task.due_at is None:
+    at = task.due_at if task.finished_at is None else task.finished_at
+    if at is None:
         return ""
-    if task.state == "running":
-        return f"lease ends {when(task.due_at, now)}"
-    if task.state == "scheduled":
-        return f"due in {duration(task.due_at - now)}"
-    return f"due {when(task.due_at, now)}"
+    return f"lease {duration(at - now)}" if task.state == "running" else when(at, now)
 
 
 def error(task: TaskView) -> str:

@@ -13,7 +13,7 @@ from asynctasq.cli.tasks._store import STATES, json_option, queue_option, stored
 from asynctasq.cli.tasks._view import TaskView, attempts, error, moment, view
 from asynctasq.driver import Driver, TaskState, TaskStore
 
-_HEADS: Final = ("id", "queue", "task", "state", "attempt", "when", "error")
+_HEADS: Final = ("id", "state", "attempt", "when", "queue", "task", "error")
 
 
 @click.command(cls=BackendCommand)
@@ -57,5 +57,5 @@ def command(states: tuple[TaskState, ...], queue: str | None, limit: int, json: 
 
 def _row(task: TaskView) -> tuple[str, ...]:
     name = task.task or "(unreadable)"
-    state = task.state
-    return str(task.id), task.queue, name, state, attempts(task), moment(task), error(task)
+    what = (str(task.id), task.state, attempts(task), moment(task))
+    return *what, task.queue, name, error(task)
