@@ -267,3 +267,33 @@ def test_the_process_list_shows_no_more_than_was_typed(shop: Shop) -> None:
     command.process.terminate()
     shop.open_gate()
     assert command.ended() == 0
+
+
+REVEALS = """
+from asynctasq import task
+from asynctasq.config import Config
+
+url = Config.get().events_redis_url
+print("secret:", url.reveal(), flush=True)
+
+@task
+def work() -> None: ...
+
+work().dispatch_sync()
+"""
+
+
+def test_each_worker_reads_the_secrets_that_came_by_standard_input(shop) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"redis://:tiger@host\n")
+    os.close(writing)
+    before = os.dup(0)
+    os.dup2(reading, 0)  # what the command inherits
+    try:
+        command = shop.start(REVEALS, "--max-tasks", "1", "--events-redis-url", "-")
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+        os.close(reading)
+    assert command.ended() == 0, command.written
+    assert command.written.count("secret: redis://:tiger@host\n") == 2
