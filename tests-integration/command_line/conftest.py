@@ -23,6 +23,9 @@ async def welcome(user_id: int, name: str = "x") -> str:
 
 @task(queue="reports")
 def report(day: str) -> None: ...
+
+@task(queue="odd")
+def place(things: dict[tuple[int, int], str]) -> None: ...
 """
 
 

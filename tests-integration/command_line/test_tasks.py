@@ -200,3 +200,9 @@ def test_a_task_that_no_version_here_can_read_is_listed_shown_and_deleted(shop: 
     assert "(unreadable)" in shop.shown("tasks", "list")
     assert "cannot be read by this version" in shop.shown("tasks", "show", task["id"])
     assert shop.shown("tasks", "delete", task["id"]) == "1 task(s) deleted\n"
+
+
+def test_arguments_that_json_cannot_hold_are_shown_as_python_writes_them(shop: Shop) -> None:
+    (id,) = shop.dispatch("shop.place({(1, 2): 'tree'})")
+    assert shop.json("tasks", "show", id)["args"] == "{'things': {(1, 2): 'tree'}}"
+    assert "(1, 2): 'tree'" in shop.shown("tasks", "show", id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -38,3 +39,13 @@ def test_what_was_applied_is_pending_no_more(tmp_path: Path) -> None:
     for again in ((), ("--check",)):
         told = migrate(tmp_path, "--sqlite-path", "shop.db", *again)
         assert told == (0, "the schema is up to date\n")
+
+
+def test_steps_are_told_in_json(tmp_path: Path) -> None:
+    code, shown = migrate(tmp_path, "--check", "--json")
+    (step,) = json.loads(shown)
+    assert (code, step["version"], step["name"]) == (1, 1, "tasks_and_records")
+    assert "CREATE TABLE asynctasq_task" in step["sql"]
+    assert list(tmp_path.iterdir()) == []
+    assert migrate(tmp_path, "--json") == (0, shown)
+    assert migrate(tmp_path, "--json") == (0, "[]\n")

@@ -57,7 +57,7 @@ def view(task: StoredTask) -> TaskView:
     )
     try:
         envelope = decode_envelope(task.body)
-        args = msgspec.msgpack.decode(envelope.args)
+        args = _showable(msgspec.msgpack.decode(envelope.args))
     except (PayloadError, msgspec.DecodeError, UnicodeError, RecursionError):
         return outside
     return replace(
@@ -68,6 +68,15 @@ def view(task: StoredTask) -> TaskView:
         timeout=envelope.timeout,
         args=args,
     )
+
+
+def _showable(args: Any) -> Any:
+    """What JSON can hold; of the rest, how Python writes it: a map by pairs, say."""
+    try:
+        msgspec.json.encode(args)
+    except (TypeError, ValueError):
+        return repr(args)
+    return args
 
 
 def _losses(task: StoredTask) -> int:
