@@ -1,7 +1,7 @@
 """A screen while it is shown: painted by a thread of its own, which no task can block.
 
-Nothing waits for it: what is written goes into a pipe, and comes out above the screen. When it
-cannot go on it gives the terminal back, and all is as without it.
+Nothing waits for it: what is written goes into a pipe, and comes out above the screen. Should it
+fail, what is written comes out alone.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ from asynctasq.cli._terminal import SHOW_CURSOR, Capture
 logger = logging.getLogger("asynctasq.worker")
 _EVERY: Final = 0.25
 _END_WITHIN: Final = 2.0
+_MARGIN: Final = 4
+"""Cells at the right in which a terminal shows ``^C``, where it would wrap the line otherwise."""
+_WIDEST: Final = 104
+"""Wider lines are hard to read along."""
 
 
 class Picture(Protocol):
@@ -61,8 +65,10 @@ class _Screen:
         self._lines: Sequence[Text] = ()
         self._stopping = threading.Event()
         self._woken, self._wake = os.pipe()
-        # Descriptor and file end with the process: a thread left behind may be writing to it.
-        file = open(self.capture.terminal, "w", encoding="utf-8", errors="replace")  # noqa: SIM115
+        # The descriptor is closed by the process: a thread left behind may be writing to it.
+        file = open(  # noqa: SIM115
+            self.capture.terminal, "w", encoding="utf-8", errors="replace", closefd=False
+        )
         self._console = Console(
             file=file,
             force_terminal=True,
@@ -100,11 +106,24 @@ class _Screen:
             self.capture.release()
             self._end()
         except Exception:
-            self.capture.release()
-            with suppress(OSError):
-                os.write(self.capture.terminal, SHOW_CURSOR + b"\n")
-                _pour(self.capture)
             logger.warning("the screen ends, the work goes on", exc_info=True)
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Write what is caught, and no more: one who writes, so that lines keep their order."""
+        self._write(SHOW_CURSOR.decode(), [""])
+        while not self._stopping.is_set():
+            self._listen()
+            self._write("", self.capture.lines())
+        self.capture.release()
+        while self.capture.read():
+            self._write("", self.capture.lines())
+        self._write("", self.capture.lines(last=True))
+
+    def _write(self, before: str, lines: Sequence[str]) -> None:
+        with suppress(OSError):  # where the terminal is gone, nobody is to wait for it
+            self._console.file.write(before + "".join(f"{line}\n" for line in lines))
+            self._console.file.flush()
 
     def _listen(self) -> None:
         """Take over what is written, until it is time to paint."""
@@ -123,8 +142,8 @@ class _Screen:
     def _paint(self, lines: Callable[[int, int], Sequence[Text]], *, last: bool = False) -> None:
         """What was written, and the screen below it; if nothing is new, nothing."""
         width, height = self.capture.size()
-        written = self.capture.lines(last=last)
-        before, self._lines = self._lines, lines(width, height)
+        before, self._lines = self._lines, lines(max(min(width - _MARGIN, _WIDEST), 1), height)
+        written = self.capture.lines(last=last)  # what was taken is shown, whatever fails above
         if not written and self._lines == before and width == self._width:
             return
         self._console.size = ConsoleDimensions(width, height)
@@ -150,11 +169,3 @@ def _as_text(lines: Sequence[str]) -> Text:
     return Text("\n").join(
         AnsiDecoder().decode_line(line) if "\x1b" in line else Text(line) for line in lines
     )
-
-
-def _pour(capture: Capture) -> None:
-    """Write what was caught as it is: nobody shows it any more."""
-    while capture.read():
-        pass
-    for line in capture.lines(last=True):
-        os.write(capture.terminal, f"{line}\n".encode())

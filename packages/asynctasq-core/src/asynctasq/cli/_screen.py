@@ -28,7 +28,7 @@ WARNING: Final = "yellow"
 MOST_TASKS: Final = 5
 _LEAST_LINES: Final = 4
 _LEAST_BARS: Final = 10
-_IDS_FROM: Final = 104
+_IDS_FROM: Final = 92
 """Narrower terminals show the end of an id."""
 
 NUMBERS: Final = (

@@ -26,10 +26,11 @@ from asynctasq.worker import WorkerSnapshot
 
 _COLUMNS: Final = (
     Column("worker", 6, "right"),
-    Column("pid", 7, "right", from_width=60),
+    Column("pid", 7, "right", from_width=70),
     Column("state", 0),
-    *NUMBERS,
+    *(each._replace(from_width=66) if each.head == "retried" else each for each in NUMBERS),
 )
+_COUNTED: Final = [column.head for column in NUMBERS]
 
 
 class Picture:
@@ -143,7 +144,7 @@ def _ended(each: Process, now: float, width: int) -> Text:
     said = each.ended
     if each.replaced_at is not None:
         said = f"replaced in {max(0.0, each.replaced_at - now):.0f} s: {said}"
-    columns = [column for column in _COLUMNS if column not in NUMBERS]
+    columns = [column for column in _COLUMNS if column.head not in _COUNTED]
     cells = {"worker": str(each.number), "pid": str(each.pid or "-"), "state": said}
     return row(columns, cells, width, state=LABEL if each.replaced_at is None else WARNING)
 
