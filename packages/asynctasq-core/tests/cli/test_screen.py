@@ -90,10 +90,10 @@ def test_a_notice_moves_no_line() -> None:
     assert [a == b for a, b in zip(quiet, told, strict=True)].count(False) == 1
 
 
-def test_lines_stay_as_many_however_few_tasks_run() -> None:
-    assert len(lines(snapshot(longest=()), Rate(), 100, 40)) == len(
-        lines(snapshot(), Rate(), 100, 40)
-    )
+@pytest.mark.parametrize("running", [0, 1, 5, 10])
+def test_lines_stay_as_many_however_few_tasks_run(running: int) -> None:
+    longest = snapshot().longest * running
+    assert len(lines(snapshot(longest=longest), Rate(), 100, 40)) == 13
 
 
 def board(name: str) -> Board:
