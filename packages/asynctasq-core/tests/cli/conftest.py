@@ -19,6 +19,12 @@ import pyte
 import pytest
 
 CTRL_C = b"\x03"
+_TAKE_IT = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Makes a terminal that of its session: only then does Ctrl-C reach anybody."""
 
 
 class Terminal:
@@ -32,12 +38,11 @@ class Terminal:
         self._ours, theirs = pty.openpty()
         self._resize()
         self.process = subprocess.Popen(
-            command,
+            (sys.executable, "-c", _TAKE_IT, *command),
             stdin=theirs,
             stdout=theirs if stdout is None else stdout,
             stderr=theirs,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(theirs)
 

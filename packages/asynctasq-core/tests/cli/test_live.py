@@ -33,7 +33,7 @@ async def fail_once() -> None:
 
 @task
 async def tell() -> None:
-    print("told by a task")
+    sys.stdout.write("told by a task\n")  # in one piece, also where output is not buffered
     os.system("echo told by a process of its own")
 
 @task(name="shop.[bold]wait[/bold]")
