@@ -130,7 +130,7 @@ def numbers(of: QueueSnapshot | WorkerSnapshot) -> dict[str, str]:
 
 def alarms(failed: int, dead: int) -> dict[str, str]:
     """Styles of the cells that tell of failures, where there were any."""
-    return {"failed": WARNING if failed else "", "dead": BAD if dead else ""}
+    return ({"failed": WARNING} if failed else {}) | ({"dead": BAD} if dead else {})
 
 
 def tasks(longest: Sequence[RunningTask], most: int, width: int, room: int) -> list[Text]:
