@@ -142,13 +142,14 @@ def test_it_follows_the_size_of_the_terminal(worker: Start) -> None:
     assert shown.ended() == 0
 
 
-IDLE = """
+IDLE = r"""
 import sys
 from asynctasq import task
 
 @task
 async def look() -> None:
-    print("rich is", "loaded" if "rich" in sys.modules else "not loaded", flush=True)
+    state = "loaded" if "rich" in sys.modules else "not loaded"
+    sys.stdout.write(f"rich is {state}\n")  # in one piece, as above
 
 look().dispatch_sync()
 """
