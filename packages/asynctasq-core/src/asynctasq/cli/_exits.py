@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 from asynctasq.worker import ExitCode
@@ -21,6 +22,8 @@ MEANING: Final[Mapping[int, str]] = {
     ExitCode.OVERRAN: "a task did not stop within stop_grace after its time-out",
     ExitCode.STUCK: "no task began or ended within --stuck-after",
 }
+AT_THE_END: Final[list[Callable[[], None]]] = []
+"""Called before this process is ended at once, within the time that the log has as well."""
 _BY_SIGNAL: Final = 128
 _FLUSH_WITHIN: Final = 2.0
 
@@ -54,6 +57,9 @@ def _flush() -> None:
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
+    for call in tuple(AT_THE_END):
+        with suppress(Exception):
+            call()
 
 
 def _signal(number: int) -> str:

@@ -7,6 +7,10 @@ even if that was killed. Processes have a process group of their own: of a termi
 hear through here.
 
 The first process starts alone. If the configuration is wrong, it says so and all is over.
+
+Where a screen is shown, standard error and output are a pipe that processes inherit, and whose
+lines come out above the screen. A process is sent the reading end and the terminal: so its output
+has somewhere to go, should this process be killed. That it is sent them asks it for snapshots.
 """
 
 from __future__ import annotations
@@ -22,7 +26,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from asynctasq.cli._board import Board
 from asynctasq.cli._exits import described, for_shells
+from asynctasq.cli._reports import Inbox
 from asynctasq.worker import ExitCode
 
 logger = logging.getLogger("asynctasq.supervisor")
@@ -43,20 +49,40 @@ def pause_after(ran_for: float, last_pause: float) -> float:
     return min(_LONGEST_PAUSE, max(_FIRST_PAUSE, 2 * last_pause))
 
 
-def supervise(command: Sequence[str], count: int, secrets: str, *, until_done: bool) -> int:
+def supervise(
+    command: Sequence[str], count: int, secrets: str, *, until_done: bool, shows: bool
+) -> int:
     """Run so many processes of the command until told to stop; returns the exit code.
 
     ``secrets``: what each reads from its standard input. ``until_done``: one that ends with 0 has
-    done its work, and is not replaced. *After a crash*: the processes stop, as at a signal.
+    done its work, and is not replaced. ``shows``: show a screen. *After a crash*: the processes
+    stop, as at a signal.
     """
-    return asyncio.run(_Supervisor(command, count, secrets, until_done).run())
+    board = Board(count)
+    if not shows:
+        return asyncio.run(_Supervisor(command, board, secrets, until_done, ()).run())
+    from asynctasq.cli._live import shown
+    from asynctasq.cli._screen_of_all import Picture
+
+    with shown(Picture(board)) as capture:
+        gives = (capture.pipe, capture.terminal)
+        return asyncio.run(_Supervisor(command, board, secrets, until_done, gives).run())
 
 
 class _Supervisor:
-    def __init__(self, command: Sequence[str], count: int, secrets: str, until_done: bool) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        board: Board,
+        secrets: str,
+        until_done: bool,
+        gives: Sequence[int],
+    ) -> None:
         self._command = command
-        self._count = count
+        self._board = board
         self._secrets = secrets
+        self._gives = gives
+        """Descriptors for each process, where a screen is shown."""
         self._until_done = until_done
         self._configured = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -69,7 +95,7 @@ class _Supervisor:
     async def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._signalled, number)
-        await asyncio.gather(*(self._keep(number + 1) for number in range(self._count)))
+        await asyncio.gather(*(self._keep(number + 1) for number in range(self._board.count)))
         if self._at_once:
             self._at_once.cancel()
         return next(filter(None, self._codes), ExitCode.DONE)
@@ -84,6 +110,7 @@ class _Supervisor:
             pid, code = await self._run_one(number)
             over = self._is_over(code)
             pause = pause_after(time.monotonic() - started, pause)
+            self._board.ended(number, pid, code, None if over else pause)
             logger.log(
                 logging.INFO if over and not code else logging.WARNING,
                 "worker %d (pid %s) %s%s",
@@ -111,9 +138,12 @@ class _Supervisor:
         ours, theirs = socket.socketpair()
         self._ends.add(ours)  # before it runs: a stop may come in between
         try:
+            if self._gives:
+                socket.send_fds(ours, [b"\n"], self._gives)
             process = await self._start(theirs)
             logger.info("worker %d (pid %d) started", number, process.pid)
-            return process.pid, await self._ended(process, ours)
+            self._board.started(number, process.pid)
+            return process.pid, await self._ended(number, process, ours)
         except OSError as error:  # no memory, no process ids, no files left
             logger.error("worker %d cannot be started: %s", number, error)
             return None, ExitCode.FAILED
@@ -131,9 +161,9 @@ class _Supervisor:
                 process_group=0,
             )
 
-    async def _ended(self, process: Process, ours: socket.socket) -> int:
+    async def _ended(self, number: int, process: Process, ours: socket.socket) -> int:
         loop = asyncio.get_running_loop()
-        loop.add_reader(ours, self._told, ours)
+        loop.add_reader(ours, self._told, number, ours, Inbox(ours))
         self._running.add(process)
         try:
             return await process.wait()
@@ -141,11 +171,13 @@ class _Supervisor:
             self._running.remove(process)
             loop.remove_reader(ours)
 
-    def _told(self, ours: socket.socket) -> None:
-        """A process has something to say: that it is configured, or that it ends."""
-        asyncio.get_running_loop().remove_reader(ours)
-        if ours.recv(1):
+    def _told(self, number: int, ours: socket.socket, inbox: Inbox) -> None:
+        """A process has something to say: that it is configured, what it does, that it ends."""
+        if inbox.read():
             self._configured.set()
+            self._board.told(number, inbox.latest)
+        if not (self._gives and inbox.is_open):
+            asyncio.get_running_loop().remove_reader(ours)
 
     def _signalled(self, number: int) -> None:
         self._signals += 1
@@ -158,6 +190,7 @@ class _Supervisor:
             self._at_once = asyncio.ensure_future(self._end_at_once())
 
     def _stop(self) -> None:
+        self._board.stopping = True
         self._stopping.set()
         self._configured.set()  # nobody is to wait for it any longer
         for ours in self._ends:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import socket
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext
 
 import click
 
@@ -16,7 +14,9 @@ from asynctasq.cli._app_module import import_app
 from asynctasq.cli._errors import told
 from asynctasq.cli._exits import MEANING, end_at_once
 from asynctasq.cli._flags import ConfiguredCommand, secrets_read
+from asynctasq.cli._supervised import end_of, obey
 from asynctasq.cli._supervisor import supervise
+from asynctasq.cli._terminal import shows_screen
 from asynctasq.config import current
 from asynctasq.errors import ConfigError
 from asynctasq.plugins import driver_class
@@ -81,6 +81,11 @@ _EXIT_CODES = "\n".join(
     type=click.FloatRange(min=0, min_open=True),
     help="End with 6 when tasks run, but for so long none has begun or ended. [default: never]",
 )
+@click.option(
+    "--screen/--no-screen",
+    default=None,
+    help="Show live what the worker does, with its log above. [default: on a terminal]",
+)
 @click.option("--supervisor-fd", hidden=True, type=click.IntRange(min=0))
 def command(
     app: str,
@@ -90,6 +95,7 @@ def command(
     fair: bool,
     max_tasks: int | None,
     stuck_after: float | None,
+    screen: bool | None,
     supervisor_fd: int | None,
 ) -> None:
     """Run tasks until told to stop.
@@ -105,9 +111,12 @@ def command(
         # As this process was started, options of the interpreter included, and nothing added to
         # the process list: each worker reads the configuration itself.
         again = (sys.executable, *sys.orig_argv[1:])
+        shows = shows_screen(screen)
         secrets = secrets_read(click.get_current_context())
-        sys.exit(supervise(again, workers, secrets, until_done=max_tasks is not None))
-    supervisor = None if supervisor_fd is None else _end_of(supervisor_fd)
+        done = max_tasks is not None
+        sys.exit(supervise(again, workers, secrets, until_done=done, shows=shows))
+    supervisor = None if supervisor_fd is None else end_of(supervisor_fd)
+    shows = supervisor is None and shows_screen(screen)
     import_app(app)
     if not TASKS.names():
         _logger.warning("--app %s: it defines no task, so this worker can run none", app)
@@ -123,8 +132,18 @@ def command(
         on_fatal=end_at_once,
     )
     if supervisor is not None:
-        _obey(supervisor, worker.stop)
-    sys.exit(_ended(worker))
+        obey(supervisor, worker)
+    with _shown(worker) if shows else nullcontext():
+        code = _ended(worker)
+    sys.exit(code)
+
+
+def _shown(worker: Worker) -> AbstractContextManager[object]:
+    """A worker without a screen imports nothing for one."""
+    from asynctasq.cli._live import shown
+    from asynctasq.cli._screen import WorkerPicture
+
+    return shown(WorkerPicture(worker.snapshot))
 
 
 def _ended(worker: Worker) -> int:
@@ -155,27 +174,6 @@ def _leave_within(seconds: float, code: int) -> None:
     timer = threading.Timer(seconds, leave)
     timer.daemon = True
     timer.start()
-
-
-def _end_of(supervisor_fd: int) -> socket.socket:
-    end = socket.socket(fileno=supervisor_fd)
-    end.set_inheritable(False)  # of processes that tasks start it is no business
-    return end
-
-
-def _obey(supervisor: socket.socket, stop: Callable[[], None]) -> None:
-    """Tell the supervisor that all is well so far, and stop when it says so or is gone."""
-
-    def listen() -> None:
-        with suppress(OSError):  # it was killed before it had read what we sent
-            supervisor.recv(1)
-        stop()
-
-    try:
-        supervisor.send(b"\n")
-    except OSError:
-        return stop()  # it is gone by now
-    threading.Thread(target=listen, name="asynctasq-supervisor", daemon=True).start()
 
 
 def _check_driver(workers: int) -> None:

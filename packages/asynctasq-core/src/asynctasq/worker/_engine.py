@@ -6,11 +6,9 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, TypedDict
-
-from msgspec import Struct
+from typing import TypedDict
 
 from asynctasq._loop import fastest_loop
 from asynctasq.config import Settings
@@ -23,39 +21,33 @@ from asynctasq.worker._fetcher import Fetcher
 from asynctasq.worker._job import Job
 from asynctasq.worker._leases import Leases
 from asynctasq.worker._mailbox import Mailbox
+from asynctasq.worker._orders import Orders
 from asynctasq.worker._report import Reporter
 from asynctasq.worker._runner import Runner
 from asynctasq.worker._settler import Settler
 from asynctasq.worker._slots import Ended, Slots
 from asynctasq.worker._tray import Places
+from asynctasq.worker._vitals import Vitals
+from asynctasq.worker._waiting import any_within, cancel, check_ends, first_of, part, within
 from asynctasq.worker._watch import Watch
 
 logger = logging.getLogger("asynctasq.worker")
 _CLOSE_WITHIN = 10.0
-_CANCEL_WITHIN = 5.0
 _GIVE_UP_WITHIN = 1.0
 """Seconds that a backend which is still being opened has, once there is no use for it."""
-
-
-class Orders(Struct, frozen=True, kw_only=True):
-    """What a worker was told to do."""
-
-    name: str
-    queues: tuple[str, ...]
-    concurrency: int
-    fair: bool
-    max_tasks: int | None
-    stuck_after: float | None
 
 
 class Engine:
     """Fetches, settles, renews, watches and stops. Made on the main loop, run in its own thread."""
 
-    def __init__(self, settings: Settings, orders: Orders, report: Reporter) -> None:
+    def __init__(
+        self, settings: Settings, orders: Orders, report: Reporter, vitals: Vitals
+    ) -> None:
         self.loop = (fastest_loop() or asyncio.new_event_loop)()
         self._settings = settings
         self._orders = orders
         self._report = report
+        self._vitals = vitals
         self._places = Places(orders.concurrency)
         self._main = asyncio.get_running_loop()
         self._main_thread = threading.get_ident()
@@ -70,6 +62,7 @@ class Engine:
             lambda outcome: self._settler.add(outcome),
             report,
         )
+        vitals.alive = self._slots.alive
         self._broken: asyncio.Future[None] = self.loop.create_future()
         """Ends with the error of a hand-over between the loops."""
         ended: Mailbox[Ended] = Mailbox(self.loop, self._ended, self._break)
@@ -106,7 +99,7 @@ class Engine:
         client = Client(self._settings, self._report.bus)
         opening = asyncio.ensure_future(self._open(client))
         try:
-            await _first_of((self._stopping.wait(),), opening)
+            await first_of((self._stopping.wait(),), opening)
             if not self._stopping.is_set():
                 await self._work(*opening.result())
         finally:
@@ -141,8 +134,10 @@ class Engine:
 
     async def _work(self, driver: Driver, results: ResultStore | None) -> None:
         config, orders, slots = self._settings.config, self._orders, self._slots
-        settler = self._settler = Settler(driver, results)
-        leases = Leases(driver, lambda: slots.held.values(), slots.lost)
+        backend = self._vitals.backend
+        backend.answered()
+        settler = self._settler = Settler(driver, results, backend)
+        leases = Leases(driver, lambda: slots.held.values(), slots.lost, backend)
         slots.counts_releases = not driver.capabilities.uncounted_release
         watch = Watch(
             slots,
@@ -151,23 +146,25 @@ class Engine:
             stop_grace=config.stop_grace,
             stuck_after=orders.stuck_after,
             share=driver.capabilities.uncounted_release,
+            vitals=self._vitals,
         )
-        fetching = _part(Fetcher(driver, orders.queues, orders.fair, slots, leases).run())
-        settling = _part(settler.run(slots.settled))
-        parts = [settling, _part(leases.run()), _part(watch.run()), _part(self._beat())]
+        fetcher = Fetcher(driver, orders.queues, orders.fair, slots, leases, backend)
+        fetching = part(fetcher.run())
+        settling = part(settler.run(slots.settled))
+        parts = [settling, part(leases.run()), part(watch.run()), part(self._beat())]
         self._report.bus.emit(WorkerOnline(**self._about()))
         try:
             ends = (self._stopping.wait(), slots.exhausted.wait())
-            await _first_of(ends, fetching, self._broken, *parts)
+            await first_of(ends, fetching, self._broken, *parts)
         except WorkerFailed as failure:
             logger.critical("%s: this worker ends", failure)
             raise
         finally:
-            await _cancel(fetching)
+            await cancel(fetching)
             await self._finish(watch, settler, settling)
-            await _cancel(*parts)
+            await cancel(*parts)
             self._tell_offline()
-        _check_ends(parts)
+        check_ends(parts)
 
     def _start(self, jobs: Sequence[Job]) -> None:
         """Let jobs run where their kind runs: these, and what waits in the trays."""
@@ -187,18 +184,20 @@ class Engine:
         slots.close()
         slots.leave(watch.overrun)
         hopeless = self._broken.done() or (watch.blocked.is_set() and bool(watch.overrun))
-        await _within(slots.idle.wait(), 0 if hopeless else config.shutdown_timeout)
+        patience = 0 if hopeless else config.shutdown_timeout
+        self._vitals.stops_at = time.monotonic() + patience
+        await within(slots.idle.wait(), patience)
         if slots.alive:
             await self._stop_jobs(watch)
         if not settling.done():
-            drained = _part(settler.drained(config.shutdown_timeout))
+            drained = part(settler.drained(config.shutdown_timeout))
             await asyncio.wait((drained, settling), return_when=asyncio.FIRST_COMPLETED)
-            await _cancel(drained)
+            await cancel(drained)
         if not watch.blocked.is_set():
             hooks = asyncio.run_coroutine_threadsafe(
                 self._runner.finish(config.shutdown_timeout), self._main
             )
-            await _within(asyncio.wrap_future(hooks), config.shutdown_timeout + 1)
+            await within(asyncio.wrap_future(hooks), config.shutdown_timeout + 1)
 
     async def _stop_jobs(self, watch: Watch) -> None:
         slots = self._slots
@@ -208,7 +207,7 @@ class Engine:
         self._stops.put(*slots.alive)
         slots.leave([job for job in slots.alive if job.is_thread])
         grace = 0 if self._broken.done() else self._settings.config.stop_grace
-        await _any_within(grace, slots.idle.wait(), watch.blocked.wait())
+        await any_within(grace, slots.idle.wait(), watch.blocked.wait())
         for job in slots.alive:
             logger.warning("task %s goes on, and is left to its lease", job)
 
@@ -245,49 +244,3 @@ class _About(TypedDict):
     worker: str
     queues: tuple[str, ...]
     concurrency: int
-
-
-def _part(work: Coroutine[Any, Any, None]) -> asyncio.Future[None]:
-    return asyncio.ensure_future(work)
-
-
-async def _first_of(ends: Sequence[Coroutine[Any, Any, Any]], *parts: asyncio.Future[Any]) -> None:
-    """Until one of the ends comes; raises the error of a part that died before that."""
-    waiting = [asyncio.ensure_future(end) for end in ends]
-    try:
-        done, _ = await asyncio.wait((*waiting, *parts), return_when=asyncio.FIRST_COMPLETED)
-        for part in done:
-            part.result()
-    finally:
-        await _cancel(*waiting)
-
-
-async def _any_within(seconds: float, *ends: Coroutine[Any, Any, Any]) -> None:
-    """Until one of the ends comes, but no longer."""
-    waiting = [asyncio.ensure_future(end) for end in ends]
-    try:
-        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await _cancel(*waiting)
-
-
-async def _within(work: Any, seconds: float) -> None:
-    """Wait for it, but no longer."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await work
-
-
-async def _cancel(*parts: asyncio.Future[Any]) -> None:
-    """Cancel; one that does not end by it is not waited for."""
-    for part in parts:
-        part.cancel()
-    await asyncio.wait(parts, timeout=_CANCEL_WITHIN)
-
-
-def _check_ends(parts: Sequence[asyncio.Future[None]]) -> None:
-    """Raise what a part died of while the worker stopped; that it is to be replaced is no news."""
-    for part in parts:
-        error = None if part.cancelled() else part.exception()
-        if error is not None and not isinstance(error, WorkerFailed):
-            raise error

@@ -12,6 +12,7 @@ from asynctasq.driver import Driver
 from asynctasq.errors import DriverUnavailable, OutcomeUnknown
 from asynctasq.worker._leases import Leases
 from asynctasq.worker._slots import Slots
+from asynctasq.worker._vitals import Backend
 
 logger = logging.getLogger("asynctasq.worker")
 _WAIT: Final = 5.0
@@ -24,13 +25,20 @@ class Fetcher:
     """Asks, in one call, for as much as there is a use for."""
 
     def __init__(
-        self, driver: Driver, queues: tuple[str, ...], fair: bool, slots: Slots, leases: Leases
+        self,
+        driver: Driver,
+        queues: tuple[str, ...],
+        fair: bool,
+        slots: Slots,
+        leases: Leases,
+        backend: Backend,
     ) -> None:
         self._driver = driver
         self._queues = queues
         self._fair = fair
         self._slots = slots
         self._leases = leases
+        self._backend = backend
 
     async def run(self) -> None:
         """For ever; raises what trying again does not mend: `BackendRefused` and the like."""
@@ -41,6 +49,7 @@ class Fetcher:
                 await self._fetch()
                 pause = _FIRST_PAUSE
             except (DriverUnavailable, OutcomeUnknown) as error:
+                self._backend.missed()
                 # Of a lost reply: what it held comes back when its lease ends.
                 logger.warning("nothing fetched, trying again: %s", error)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
@@ -50,6 +59,7 @@ class Fetcher:
         deliveries = await self._driver.dequeue(
             self._queues, limit=self._slots.wanted(), wait=_WAIT
         )
+        self._backend.answered()
         if self._fair:
             self._queues = (*self._queues[1:], self._queues[0])
         if deliveries:

@@ -10,7 +10,8 @@ from contextlib import suppress
 from typing import Protocol
 
 from asynctasq.driver import Delivery, Driver
-from asynctasq.errors import DriverError
+from asynctasq.errors import DriverError, DriverUnavailable
+from asynctasq.worker._vitals import Backend
 
 logger = logging.getLogger("asynctasq.worker")
 _RETRIES = 20.0
@@ -38,10 +39,12 @@ class Leases:
         driver: Driver,
         held: Callable[[], Iterable[Held]],
         on_lost: Callable[[Delivery], None],
+        backend: Backend,
     ) -> None:
         self._driver = driver
         self._held = held
         self._on_lost = on_lost
+        self._backend = backend
         self._looks_at = 0.0
         self._sooner = asyncio.Event()
 
@@ -69,10 +72,13 @@ class Leases:
             try:
                 renewed = await self._driver.extend([held.delivery for held in due])
             except DriverError as error:
+                if isinstance(error, DriverUnavailable):
+                    self._backend.missed()
                 logger.warning("%d leases could not be renewed: %s", len(due), error)
                 for held in due:
                     held.renew_at = now + held.delivery.lease / _RETRIES
             else:
+                self._backend.answered()
                 for held in due:
                     held.leased(now)
                 for delivery in renewed.lost:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from contextlib import suppress
 from typing import TypedDict
 from uuid import UUID
@@ -31,6 +32,15 @@ class _Fields(TypedDict):
     worker: str | None
 
 
+class Counts:
+    """What became of the tasks of one queue."""
+
+    __slots__ = ("completed", "dead", "failed", "retried")
+
+    def __init__(self) -> None:
+        self.completed = self.failed = self.retried = self.dead = 0
+
+
 class Reporter:
     """Counts and tells. Nothing here can fail a task."""
 
@@ -38,12 +48,21 @@ class Reporter:
     """Where it tells; given before anything happens."""
 
     def __init__(self, worker: str) -> None:
-        self.completed = 0
-        self.failed = 0
-        """Failed attempts."""
+        self.counts: defaultdict[str, Counts] = defaultdict(Counts)
+        """By queue. Any thread may read, and see a number that is a moment old."""
         self.dead: Mailbox[Job] | None = None
         """Where jobs go whose ``failed`` is to be called."""
         self._worker = worker
+
+    @property
+    def completed(self) -> int:
+        """Tasks completed."""
+        return sum(queue.completed for queue in tuple(self.counts.values()))
+
+    @property
+    def failed(self) -> int:
+        """Attempts that failed."""
+        return sum(queue.failed for queue in tuple(self.counts.values()))
 
     def started(self, job: Job) -> None:
         """An attempt begins."""
@@ -55,13 +74,15 @@ class Reporter:
         """The backend holds what became of it."""
         match outcome:
             case Ack():
-                self.completed += 1
+                self.counts[job.delivery.queue].completed += 1
                 if self.bus.wants(TaskCompleted):
                     self.bus.emit(TaskCompleted(seconds=job.ran, **self._fields(job)))
             case Retry(delay=delay):
+                self.counts[job.delivery.queue].retried += 1
                 self._failed(job, outcome)
                 self.bus.emit(TaskReenqueued(delay=delay, **self._fields(job)))
             case DeadLetter():
+                self.counts[job.delivery.queue].dead += 1
                 if not job.started:  # nothing of it was decoded before it was settled
                     with suppress(PayloadError):
                         job.read()
@@ -74,7 +95,7 @@ class Reporter:
                 self.bus.emit(TaskReenqueued(delay=delay, **self._fields(job)))
 
     def _failed(self, job: Job, outcome: Retry | DeadLetter) -> None:
-        self.failed += 1
+        self.counts[job.delivery.queue].failed += 1
         if job.timed_out:
             self.bus.emit(TaskCancelled(reason="timeout", **self._fields(job)))
         self.bus.emit(

@@ -21,6 +21,7 @@ from asynctasq.driver import (
     Retry,
 )
 from asynctasq.errors import DriverError, DriverUnavailable, OutcomeUnknown
+from asynctasq.worker._vitals import Backend
 
 OnSettled: TypeAlias = Callable[[Sequence[Outcome], Sequence[Delivery], bool], None]
 """Told of a batch, of what was lost of it, and whether it was sent more than once."""
@@ -34,10 +35,11 @@ _LONGEST_PAUSE = 5.0
 class Settler:
     """Settles whatever was added, one batch at a time; no timer, nothing to do when idle."""
 
-    def __init__(self, driver: Driver, results: ResultStore | None) -> None:
+    def __init__(self, driver: Driver, results: ResultStore | None, backend: Backend) -> None:
         self._driver = driver
         self._results = results
         """Where records go first, if the driver keeps none itself."""
+        self._backend = backend
         self._waiting: list[Outcome] = []
         self._under_way = 0
         self._sent_before = False
@@ -68,6 +70,7 @@ class Settler:
             self._under_way = len(batch)
             self._sent_before = False
             lost = await self._settle(batch)
+            self._backend.answered()
             on_settled(batch, lost, self._sent_before)
             self._under_way = 0
             if not self._waiting:
@@ -82,6 +85,7 @@ class Settler:
                 return (await self._driver.settle(await self._store_records(batch))).lost
             except (DriverUnavailable, OutcomeUnknown) as error:
                 logger.warning("%d outcomes wait for the backend: %s", len(batch), error)
+                self._backend.missed()
                 self._sent_before = True
             except DriverError as error:
                 if len(batch) > 1:

@@ -14,6 +14,7 @@ from asynctasq.errors import WorkerFailed
 from asynctasq.worker._exit import ExitCode
 from asynctasq.worker._job import Job, is_ours
 from asynctasq.worker._slots import Slots
+from asynctasq.worker._vitals import Vitals
 
 logger = logging.getLogger("asynctasq.worker")
 BLOCKED: Final = 0.5
@@ -32,12 +33,14 @@ class Watch:
         stop_grace: float,
         stuck_after: float | None,
         share: bool,
+        vitals: Vitals,
     ) -> None:
         self._slots = slots
         self._main = main
         self._main_thread = main_thread
         self._stop_grace = stop_grace
         self._stuck_after = stuck_after
+        self._vitals = vitals
         self._share = share
         """Whether what waits here long may be given back, so that others can have it."""
         self._began_at = 0.0
@@ -74,14 +77,17 @@ class Watch:
             if self.blocked.is_set():
                 logger.warning("the event loop goes on")
                 self._slots.pause(False)
+                self._vitals.blocked = None
             self.blocked.clear()
         elif not self.blocked.is_set():
             self.blocked.set()
             self._slots.pause(True)
+            culprit = self._culprit()
+            self._vitals.blocked = culprit, asked_at
             logger.warning(
                 "%s blocks the event loop since %.1f s: no other task goes on; leases are "
                 "renewed. It is here:\n%s",
-                self._culprit(),
+                culprit,
                 now - asked_at,
                 self._stack(),
             )

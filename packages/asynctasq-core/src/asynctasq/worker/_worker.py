@@ -20,10 +20,13 @@ from asynctasq.errors import (
     WorkerFailed,
 )
 from asynctasq.tasks import hold_bus, release_bus
-from asynctasq.worker._engine import Engine, Orders
+from asynctasq.worker._engine import Engine
 from asynctasq.worker._exit import ExitCode
+from asynctasq.worker._orders import Orders
 from asynctasq.worker._report import Reporter
 from asynctasq.worker._signals import Signals
+from asynctasq.worker._snapshot import WorkerSnapshot
+from asynctasq.worker._vitals import Vitals
 
 _HEARD_WITHIN: Final = 1.0
 """Seconds that a main loop has to notice that its worker has ended, before it counts as blocked."""
@@ -64,6 +67,7 @@ class Worker:
         )
         self._on_fatal = on_fatal
         self._report = Reporter(self._orders.name)
+        self._vitals = Vitals(self._orders, self._settings.config.driver, self._report)
         self._engine: Engine | None = None
         self._signals: Signals | None = None
         self._stopped = False
@@ -80,6 +84,13 @@ class Worker:
     def failed(self) -> int:
         """Attempts that failed."""
         return self._report.failed
+
+    def snapshot(self) -> WorkerSnapshot:
+        """What it does right now, for each queue and in all.
+
+        From any thread, also while a task blocks the event loop. Asks no backend.
+        """
+        return self._vitals.snapshot()
 
     def stop(self) -> None:
         """Take no more; let what runs finish within ``shutdown_timeout``, and end `run`.
@@ -104,7 +115,7 @@ class Worker:
         its lease ends.
         """
         bus = self._report.bus = hold_bus(self._settings)
-        engine = self._engine = Engine(self._settings, self._orders, self._report)
+        engine = self._engine = Engine(self._settings, self._orders, self._report, self._vitals)
         if self._stopped:
             engine.stop()
         if self._signals:

@@ -1,0 +1,171 @@
+"""A screen while it is shown: painted by a thread of its own, which no task can block.
+
+Nothing waits for it: what is written goes into a pipe, and comes out above the screen. Should it
+fail, what is written comes out alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Final, Protocol
+
+from rich.ansi import AnsiDecoder
+from rich.console import Console, ConsoleDimensions, Group
+from rich.live import Live
+from rich.text import Text
+
+from asynctasq.cli._exits import AT_THE_END
+from asynctasq.cli._quiet import quiet_logs
+from asynctasq.cli._terminal import SHOW_CURSOR, Capture
+
+logger = logging.getLogger("asynctasq.worker")
+_EVERY: Final = 0.25
+_END_WITHIN: Final = 2.0
+_MARGIN: Final = 4
+"""Cells at the right in which a terminal shows ``^C``, where it would wrap the line otherwise."""
+_WIDEST: Final = 104
+"""Wider lines are hard to read along."""
+
+
+class Picture(Protocol):
+    """What is shown, at any moment. Called by one thread."""
+
+    def lines(self, width: int, height: int) -> list[Text]:
+        """For a terminal of this size; none is wider or higher than it."""
+        ...
+
+    def summary(self, width: int) -> list[Text]:
+        """What stays in the end."""
+        ...
+
+
+@contextmanager
+def shown(picture: Picture) -> Generator[Capture, None, None]:
+    """Show it beside the block, also where that ends by `end_at_once`."""
+    screen = _Screen(picture)
+    AT_THE_END.append(screen.stop)
+    try:
+        with quiet_logs():
+            yield screen.capture
+    finally:
+        screen.stop()
+        AT_THE_END.remove(screen.stop)
+
+
+class _Screen:
+    def __init__(self, picture: Picture) -> None:
+        self.capture = Capture()
+        self._picture = picture
+        self._lines: Sequence[Text] = ()
+        self._stopping = threading.Event()
+        self._woken, self._wake = os.pipe()
+        # The descriptor is closed by the process: a thread left behind may be writing to it.
+        file = open(  # noqa: SIM115
+            self.capture.terminal, "w", encoding="utf-8", errors="replace", closefd=False
+        )
+        self._console = Console(
+            file=file,
+            force_terminal=True,
+            force_interactive=True,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
+        self._live = Live(
+            console=self._console,
+            auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            vertical_overflow="crop",
+            get_renderable=self._group,
+        )
+        self._width = 0
+        self._thread = threading.Thread(target=self._run, name="asynctasq-screen", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Leave the last state, and give the terminal back. From any thread; idempotent."""
+        if not self._stopping.is_set():
+            self._stopping.set()
+            os.write(self._wake, b"\n")
+        self._thread.join(_END_WITHIN)
+        self.capture.release()
+
+    def _run(self) -> None:
+        try:
+            self._live.start()
+            while not self._stopping.is_set():
+                self._paint(self._picture.lines)
+                self._listen()
+            self.capture.release()
+            self._end()
+        except Exception:
+            logger.warning("the screen ends, the work goes on", exc_info=True)
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Write what is caught, and no more: one who writes, so that lines keep their order."""
+        self._write(SHOW_CURSOR.decode(), [""])
+        while not self._stopping.is_set():
+            self._listen()
+            self._write("", self.capture.lines())
+        self.capture.release()
+        while self.capture.read():
+            self._write("", self.capture.lines())
+        self._write("", self.capture.lines(last=True))
+
+    def _write(self, before: str, lines: Sequence[str]) -> None:
+        with suppress(OSError):  # where the terminal is gone, nobody is to wait for it
+            self._console.file.write(before + "".join(f"{line}\n" for line in lines))
+            self._console.file.flush()
+
+    def _listen(self) -> None:
+        """Take over what is written, until it is time to paint."""
+        until = time.monotonic() + _EVERY
+        while (left := until - time.monotonic()) > 0 and not self._stopping.is_set():
+            ready, _, _ = select.select((self.capture.pipe, self._woken), (), (), left)
+            if self.capture.pipe in ready and self.capture.read():
+                return
+
+    def _end(self) -> None:
+        while self.capture.read():
+            self._paint(self._picture.lines)
+        self._paint(lambda width, _: self._picture.summary(width), last=True)
+        self._live.stop()
+
+    def _paint(self, lines: Callable[[int, int], Sequence[Text]], *, last: bool = False) -> None:
+        """What was written, and the screen below it; if nothing is new, nothing."""
+        width, height = self.capture.size()
+        before, self._lines = self._lines, lines(max(min(width - _MARGIN, _WIDEST), 1), height)
+        written = self.capture.lines(last=last)  # what was taken is shown, whatever fails above
+        if not written and self._lines == before and width == self._width:
+            return
+        self._console.size = ConsoleDimensions(width, height)
+        with self._console:
+            self._erase_wrapped(before, width)
+            if written:
+                self._console.print(_as_text(written), soft_wrap=True)
+            self._live.refresh()
+        self._width = width
+
+    def _erase_wrapped(self, painted: Sequence[Text], width: int) -> None:
+        """A terminal that became narrower has wrapped what stood there: erase these lines too."""
+        if width < self._width:
+            wrapped = sum((line.cell_len - 1) // width for line in painted if line.cell_len)
+            self._console.file.write("\r\x1b[2K" + "\x1b[1A\x1b[2K" * wrapped)
+
+    def _group(self) -> Group:
+        return Group(*self._lines)
+
+
+def _as_text(lines: Sequence[str]) -> Text:
+    """Lines with their colours, each by itself: one that is not closed colours no other."""
+    return Text("\n").join(
+        AnsiDecoder().decode_line(line) if "\x1b" in line else Text(line) for line in lines
+    )
