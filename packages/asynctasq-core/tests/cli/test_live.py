@@ -195,7 +195,7 @@ def test_output_that_goes_elsewhere_goes_there_still(worker: Start, tmp_path: Pa
 
 LOUD = """
 import os, sys, threading
-from asynctasq.cli._live import shown
+from asynctasq.cli.screen._live import shown
 
 class Picture:
     def lines(self, width, height):
@@ -224,15 +224,15 @@ def test_no_line_is_lost_even_by_a_screen_that_fails(terminal: Any, body: str) -
 
 
 COLOURS = r"""
-import logging, sys
-from asynctasq.cli._live import shown
+import logging, sys, asynctasq.cli._log
+from asynctasq.cli.screen._live import shown
 
 class Picture:
     def lines(self, width, height):
         return []
     summary = lambda self, width: []
 
-logging.basicConfig(format="%(message)s")
+asynctasq.cli._log.set_up("%(message)s")
 with shown(Picture()):
     logging.warning("\x1b[31mnot red\nsecond line")
     print("\x1b[31mred\x1b[2J\x1b]8;;http://x\x07link [blue]:smile:")

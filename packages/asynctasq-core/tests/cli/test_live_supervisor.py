@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from asynctasq.cli._reports import Inbox, Outbox
+from asynctasq.cli.supervisor._reports import Inbox, Outbox
 from asynctasq.worker import QueueSnapshot, WorkerSnapshot
 
 from .conftest import CTRL_C, Terminal

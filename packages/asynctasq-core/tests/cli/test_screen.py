@@ -8,11 +8,11 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from asynctasq.cli._board import Board
-from asynctasq.cli._layout import bars, count, cut
-from asynctasq.cli._rate import BARS, Rate
-from asynctasq.cli._screen import WorkerPicture, lines, summary
-from asynctasq.cli._screen_of_all import Picture
+from asynctasq.cli.screen._all import Picture
+from asynctasq.cli.screen._layout import bars, count, cut
+from asynctasq.cli.screen._one import WorkerPicture, lines, summary
+from asynctasq.cli.screen._rate import BARS, Rate
+from asynctasq.cli.supervisor._board import Board
 from asynctasq.worker import BlockedLoop, QueueSnapshot, RunningTask, WorkerSnapshot
 
 HOSTILE = "[red]x[/red] :smile: \x1b[2J\x9b31m\u202e\r\n 日本語"

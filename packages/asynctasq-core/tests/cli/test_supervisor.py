@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from asynctasq.cli._exits import described, for_shells
-from asynctasq.cli._supervisor import pause_after
+from asynctasq.cli.supervisor._supervisor import pause_after
 
 SHARED = """
 import msgspec

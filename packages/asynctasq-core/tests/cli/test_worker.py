@@ -217,3 +217,23 @@ def test_the_exit_code_says_what_a_worker_died_of(
         _, errors = process.communicate(timeout=20)
     assert process.returncode == code, errors
     assert errors.endswith(said)
+
+
+CHATTY = """
+import logging
+from asynctasq import task
+
+@task
+async def speak() -> None:
+    logging.warning("\\x1b[31mred \\x1b]0;title\\x07 [bold]x[/bold]")
+
+speak().dispatch_sync()
+"""
+
+
+def test_nothing_in_its_log_moves_a_terminal(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(CHATTY)
+    with start(tmp_path, "--app", "shop", "--driver", "memory", "--max-tasks", "1") as process:
+        _, errors = process.communicate(timeout=20)
+    assert r"WARNING \x1b[31mred \x1b]0;title\x07 [bold]x[/bold]" in errors
+    assert "\x1b" not in errors

@@ -14,9 +14,9 @@ from asynctasq.cli._app_module import import_app
 from asynctasq.cli._errors import told
 from asynctasq.cli._exits import MEANING, end_at_once
 from asynctasq.cli._flags import ConfiguredCommand, secrets_read
-from asynctasq.cli._supervised import end_of, obey
-from asynctasq.cli._supervisor import supervise
-from asynctasq.cli._terminal import shows_screen
+from asynctasq.cli._log import set_up
+from asynctasq.cli.screen._terminal import shows_screen
+from asynctasq.cli.supervisor import end_of, obey, supervise
 from asynctasq.config import current
 from asynctasq.errors import ConfigError
 from asynctasq.plugins import driver_class
@@ -104,9 +104,7 @@ def command(
     shutdown_timeout to finish, and what has not is given back. A second one ends at once; what
     ran is run again when its lease ends. Log lines carry the id of their process.
     """
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s"
-    )
+    set_up()
     if workers > 1 and supervisor_fd is None:
         # As this process was started, options of the interpreter included, and nothing added to
         # the process list: each worker reads the configuration itself.
@@ -140,8 +138,8 @@ def command(
 
 def _shown(worker: Worker) -> AbstractContextManager[object]:
     """A worker without a screen imports nothing for one."""
-    from asynctasq.cli._live import shown
-    from asynctasq.cli._screen import WorkerPicture
+    from asynctasq.cli.screen._live import shown
+    from asynctasq.cli.screen._one import WorkerPicture
 
     return shown(WorkerPicture(worker.snapshot))
 

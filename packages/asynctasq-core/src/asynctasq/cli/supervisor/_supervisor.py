@@ -26,9 +26,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from asynctasq.cli._board import Board
 from asynctasq.cli._exits import described, for_shells
-from asynctasq.cli._reports import Inbox
+from asynctasq.cli.supervisor._board import Board
+from asynctasq.cli.supervisor._reports import Inbox
 from asynctasq.worker import ExitCode
 
 logger = logging.getLogger("asynctasq.supervisor")
@@ -61,8 +61,8 @@ def supervise(
     board = Board(count)
     if not shows:
         return asyncio.run(_Supervisor(command, board, secrets, until_done, ()).run())
-    from asynctasq.cli._live import shown
-    from asynctasq.cli._screen_of_all import Picture
+    from asynctasq.cli.screen._all import Picture
+    from asynctasq.cli.screen._live import shown
 
     with shown(Picture(board)) as capture:
         gives = (capture.pipe, capture.terminal)

@@ -8,7 +8,7 @@ from typing import Final
 
 from rich.text import Text
 
-from asynctasq.cli._layout import (
+from asynctasq.cli.screen._layout import (
     LABEL,
     Column,
     bars,
@@ -20,7 +20,7 @@ from asynctasq.cli._layout import (
     row,
     rule,
 )
-from asynctasq.cli._rate import Rate
+from asynctasq.cli.screen._rate import Rate
 from asynctasq.worker import QueueSnapshot, RunningTask, WorkerSnapshot
 
 BAD: Final = "red"

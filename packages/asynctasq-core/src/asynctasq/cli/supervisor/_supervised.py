@@ -10,9 +10,8 @@ import time
 from contextlib import suppress
 from typing import Final
 
-from asynctasq.cli._quiet import quiet_logs
-from asynctasq.cli._reports import Outbox
-from asynctasq.cli._terminal import SHOW_CURSOR
+from asynctasq.cli.screen._terminal import SHOW_CURSOR
+from asynctasq.cli.supervisor._reports import Outbox
 from asynctasq.worker import Worker
 
 _EVERY: Final = 0.5
@@ -46,11 +45,10 @@ def _listen(supervisor: socket.socket, outbox: Outbox, worker: Worker) -> None:
         return worker.stop()
     for each in descriptors:
         os.set_inheritable(each, False)
-    with quiet_logs():
-        with suppress(OSError):
-            _report(supervisor, outbox, worker)
-        worker.stop()
-        _take_back(*descriptors)
+    with suppress(OSError):
+        _report(supervisor, outbox, worker)
+    worker.stop()
+    _take_back(*descriptors)
 
 
 def _report(supervisor: socket.socket, outbox: Outbox, worker: Worker) -> None:

@@ -21,8 +21,7 @@ from rich.live import Live
 from rich.text import Text
 
 from asynctasq.cli._exits import AT_THE_END
-from asynctasq.cli._quiet import quiet_logs
-from asynctasq.cli._terminal import SHOW_CURSOR, Capture
+from asynctasq.cli.screen._terminal import SHOW_CURSOR, Capture
 
 logger = logging.getLogger("asynctasq.worker")
 _EVERY: Final = 0.25
@@ -51,8 +50,7 @@ def shown(picture: Picture) -> Generator[Capture, None, None]:
     screen = _Screen(picture)
     AT_THE_END.append(screen.stop)
     try:
-        with quiet_logs():
-            yield screen.capture
+        yield screen.capture
     finally:
         screen.stop()
         AT_THE_END.remove(screen.stop)

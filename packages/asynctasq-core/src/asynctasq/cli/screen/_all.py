@@ -8,10 +8,18 @@ from typing import Final
 
 from rich.text import Text
 
-from asynctasq.cli._board import Board, Process
-from asynctasq.cli._layout import LABEL, Column, count, cropped, cut, duration, head, row, rule
-from asynctasq.cli._rate import Rate
-from asynctasq.cli._screen import (
+from asynctasq.cli.screen._layout import (
+    LABEL,
+    Column,
+    count,
+    cropped,
+    cut,
+    duration,
+    head,
+    row,
+    rule,
+)
+from asynctasq.cli.screen._one import (
     BAD,
     NUMBERS,
     WARNING,
@@ -22,6 +30,8 @@ from asynctasq.cli._screen import (
     numbers,
     tasks,
 )
+from asynctasq.cli.screen._rate import Rate
+from asynctasq.cli.supervisor._board import Board, Process
 from asynctasq.worker import WorkerSnapshot
 
 _COLUMNS: Final = (
