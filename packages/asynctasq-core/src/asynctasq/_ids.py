@@ -6,12 +6,16 @@ import os
 import time
 from uuid import UUID
 
+import msgspec
+
 _VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
+_THE_REST = (1 << 128) - 1 ^ (0xF << 76 | 0b11 << 62)
 
 
 def uuid7() -> UUID:
     """A new id: 48 bits of Unix milliseconds, then 74 random bits."""
     milliseconds = time.time_ns() // 1_000_000
-    random = int.from_bytes(os.urandom(10), "big")
-    rand_a, rand_b = random >> 68, random & (1 << 62) - 1
-    return UUID(int=milliseconds << 80 | rand_a << 64 | rand_b | _VERSION_AND_VARIANT)
+    number = milliseconds << 80 | int.from_bytes(os.urandom(10), "big")
+    number = number & _THE_REST | _VERSION_AND_VARIANT
+    # Half the time of UUID(int=...), which checks its arguments in Python code.
+    return msgspec.convert(number.to_bytes(16, "big"), UUID)
