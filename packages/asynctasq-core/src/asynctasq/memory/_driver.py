@@ -132,12 +132,15 @@ class MemoryDriver(MemoryTasks):
         check_outcomes(outcomes, self.capabilities)
         with self._store.lock:
             now = self._now()
-            lost = tuple(o.delivery for o in outcomes if not self._apply(o, now))
-        self._wake(o.delivery.queue for o in outcomes if isinstance(o, Retry | Release))
+            names = {outcome.delivery.queue for outcome in outcomes}
+            queues = {name: self._store.queue(name, now) for name in names}
+            lost = tuple(
+                o.delivery for o in outcomes if not self._apply(queues[o.delivery.queue], o, now)
+            )
+        self._wake(o.delivery.queue for o in outcomes if isinstance(o, (Retry, Release)))
         return Settled(lost)
 
-    def _apply(self, outcome: Outcome, now: float) -> bool:
-        queue = self._store.queue(outcome.delivery.queue, now)
+    def _apply(self, queue: Queue, outcome: Outcome, now: float) -> bool:
         task = queue.held(outcome.delivery)
         if task is None:
             return False
@@ -160,8 +163,8 @@ class MemoryDriver(MemoryTasks):
         return True
 
     def _complete(self, queue: Queue, task: Task, record: Record | None, now: float) -> None:
-        task.finished_at = time.time()
         if self._context.keep_completed_tasks:
+            task.finished_at = time.time()
             queue.move(task, "completed", now + self._context.completed_ttl)
         else:
             queue.remove(task)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 from uuid import UUID
+
+from msgspec import Struct
 
 from asynctasq.driver import Delivery, Failure, Message, TaskState
 
@@ -15,8 +15,7 @@ next_number = itertools.count(1).__next__
 """Larger with every call: places in listings, turns and receipts."""
 
 
-@dataclass(slots=True, eq=False)
-class Task:
+class Task(Struct, eq=False, gc=False):
     """A message and what became of it so far."""
 
     message: Message
@@ -46,7 +45,7 @@ class Queue:
 
     def __init__(self) -> None:
         self.tasks: dict[UUID, Task] = {}
-        self.counts: Counter[TaskState] = Counter()
+        self.counts: dict[TaskState, int] = dict.fromkeys(get_args(TaskState), 0)
         self._due: list[Entry] = []
         self._timers: list[Entry] = []
 
