@@ -145,9 +145,10 @@ class MemoryDriver(MemoryTasks):
         if task is None:
             return False
         task.receipt = 0
+        record: Record | None = None
         match outcome:
             case Ack(record=record):
-                self._complete(queue, task, record, now)
+                self._complete(queue, task, now)
             case Retry(delay=delay, failure=failure):
                 task.attempt += 1
                 task.failure = failure
@@ -156,23 +157,19 @@ class MemoryDriver(MemoryTasks):
                 task.failure, task.finished_at = failure, time.time()
                 ttl = self._context.dead_ttl
                 queue.move(task, "dead", float("inf") if ttl is None else now + ttl)
-                self._keep(record, now)
             case Release(delay=delay):
                 task.deliveries -= 1
                 queue.wait(task, now + delay if delay else task.was_due, now)
+        if record is not None:
+            self._store.keep(record, now)
         return True
 
-    def _complete(self, queue: Queue, task: Task, record: Record | None, now: float) -> None:
+    def _complete(self, queue: Queue, task: Task, now: float) -> None:
         if self._context.keep_completed_tasks:
             task.finished_at = time.time()
             queue.move(task, "completed", now + self._context.completed_ttl)
         else:
             queue.remove(task)
-        self._keep(record, now)
-
-    def _keep(self, record: Record | None, now: float) -> None:
-        if record is not None:
-            self._store.keep(record, now)
 
     async def extend(self, deliveries: Sequence[Delivery]) -> Renewed:
         self._check_open()
