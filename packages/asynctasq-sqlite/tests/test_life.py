@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,22 @@ async def test_what_has_expired_is_swept_from_the_file(
                 break
             await asyncio.sleep(0.005)
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("keep_for", "kept"), [(60.0, 60), (7200.0, 3600), (None, 3600)], ids=["less", "more", "none"]
+)
+@pytest.mark.asyncio
+async def test_a_record_is_kept_no_longer_than_its_task(
+    opened: Open, path: Path, keep_for: float | None, kept: int
+) -> None:
+    driver = await opened(Context(keep_completed_tasks=True, completed_ttl=3600))
+    await driver.enqueue([message()])
+    (held,) = await driver.dequeue(["mail"], limit=1, wait=0)
+    await driver.settle([Ack(held, Record(held.ref, "completed", b"value", keep_for))])
+    rows = "SELECT expires - finished_at FROM asynctasq_record JOIN asynctasq_task USING (id)"
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute(rows).fetchall() == [(kept * 1_000_000,)]
 
 
 @pytest.mark.asyncio

@@ -19,7 +19,7 @@ VERSION = 1
 _Seconds: TypeAlias = Annotated[float, Meta(ge=0)]
 
 
-class Envelope(Struct, array_like=True, frozen=True):
+class Envelope(Struct, array_like=True, frozen=True, gc=False):
     """A task as it travels: its registered name, its arguments, and the policy it was sent with."""
 
     version: int

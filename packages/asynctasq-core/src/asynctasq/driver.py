@@ -11,6 +11,8 @@ time under a lease, and settles what became of it. Its author reads this file an
   library's own. `DriverUnavailable` promises that nothing of the call was stored.
 * *After a crash* in the docstrings: what the backend holds if the process dies in that call, or
   if the reply is lost.
+* ``gc=False``: what leads to nothing but values is no work for the garbage collector, however much
+  of it waits. A receipt is the driver's own and may lead anywhere, so deliveries are collected.
 """
 
 from __future__ import annotations
@@ -97,14 +99,14 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     """`purge` drops messages that are not due yet as well."""
 
 
-class TaskRef(Struct, frozen=True, order=True):
+class TaskRef(Struct, frozen=True, order=True, gc=False):
     """A task's address: its queue and its id."""
 
     queue: str
     id: UUID
 
 
-class Failure(Struct, frozen=True):
+class Failure(Struct, frozen=True, gc=False):
     """Why an attempt failed. Cut to its bounds (256, 4,096 and 16,384 characters) when made.
 
     What some backend cannot store as text, NUL and lone surrogates, is escaped when made.
@@ -127,7 +129,7 @@ class Failure(Struct, frozen=True):
         return cls(type(error).__qualname__, _text_of(error), "".join(lines))
 
 
-class Message(Struct, frozen=True, kw_only=True):
+class Message(Struct, frozen=True, kw_only=True, gc=False):
     """What a driver stores: opaque bytes, and the few fields that a driver acts on."""
 
     id: UUID = field(default_factory=uuid7)
@@ -153,7 +155,7 @@ class Message(Struct, frozen=True, kw_only=True):
         return TaskRef(self.queue, self.id)
 
 
-class Delivery(Message, frozen=True, kw_only=True):
+class Delivery(Message, frozen=True, kw_only=True, gc=True):
     """A message in the hands of one worker, for as long as its lease runs. ``delay`` is 0."""
 
     deliveries: int
@@ -170,7 +172,7 @@ class Delivery(Message, frozen=True, kw_only=True):
         return self.deliveries - self.attempt
 
 
-class Record(Struct, frozen=True):
+class Record(Struct, frozen=True, gc=False):
     """How a task ended: what `ResultStore.result` reads."""
 
     ref: TaskRef
@@ -485,7 +487,7 @@ def check_outcomes(outcomes: Sequence[Outcome], capabilities: Capabilities) -> N
     naming the message: once the old copy is gone it would be too late.
     """
     for outcome in outcomes:
-        if isinstance(outcome, Retry | Release):
+        if isinstance(outcome, (Retry, Release)):  # a union would be made anew for each
             if not 0 <= outcome.delay < float("inf"):
                 raise InvalidMessage(
                     f"message {outcome.delivery.id}: delay {outcome.delay}: expected seconds >= 0"

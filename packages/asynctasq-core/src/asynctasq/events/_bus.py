@@ -42,9 +42,13 @@ class EventBus:
         """Whether anybody listens to this kind: else there is no need to make the event."""
         if self._wants_all:
             return True
-        # Asked several times a task: a generator would cost as much as all the rest.
-        for wants in self._wants:  # noqa: SIM110
-            if _asked(wants, kind):
+        # Asked several times a task: a generator, or one more call, would cost as much as the rest.
+        for wants in self._wants:
+            try:
+                if wants(kind):
+                    return True
+            except Exception:  # one that cannot say is told
+                logger.exception("event emitter %r failed", wants)
                 return True
         return False
 
@@ -142,12 +146,3 @@ async def _shielded(
         await method(*batch)
     except (Exception, asyncio.CancelledError):
         logger.exception("event emitter %r failed", type(emitter).__qualname__)
-
-
-def _asked(wants: Callable[[type[Event]], bool], kind: type[Event]) -> bool:
-    """One that cannot say is told."""
-    try:
-        return wants(kind)
-    except Exception:
-        logger.exception("event emitter %r failed", wants)
-        return True

@@ -132,19 +132,23 @@ class MemoryDriver(MemoryTasks):
         check_outcomes(outcomes, self.capabilities)
         with self._store.lock:
             now = self._now()
-            lost = tuple(o.delivery for o in outcomes if not self._apply(o, now))
-        self._wake(o.delivery.queue for o in outcomes if isinstance(o, Retry | Release))
+            names = {outcome.delivery.queue for outcome in outcomes}
+            queues = {name: self._store.queue(name, now) for name in names}
+            lost = tuple(
+                o.delivery for o in outcomes if not self._apply(queues[o.delivery.queue], o, now)
+            )
+        self._wake(o.delivery.queue for o in outcomes if isinstance(o, (Retry, Release)))
         return Settled(lost)
 
-    def _apply(self, outcome: Outcome, now: float) -> bool:
-        queue = self._store.queue(outcome.delivery.queue, now)
+    def _apply(self, queue: Queue, outcome: Outcome, now: float) -> bool:
         task = queue.held(outcome.delivery)
         if task is None:
             return False
         task.receipt = 0
+        record: Record | None = None
         match outcome:
             case Ack(record=record):
-                self._complete(queue, task, record, now)
+                self._complete(queue, task, now)
             case Retry(delay=delay, failure=failure):
                 task.attempt += 1
                 task.failure = failure
@@ -153,23 +157,19 @@ class MemoryDriver(MemoryTasks):
                 task.failure, task.finished_at = failure, time.time()
                 ttl = self._context.dead_ttl
                 queue.move(task, "dead", float("inf") if ttl is None else now + ttl)
-                self._keep(record, now)
             case Release(delay=delay):
                 task.deliveries -= 1
                 queue.wait(task, now + delay if delay else task.was_due, now)
+        if record is not None:
+            self._store.keep(record, now)
         return True
 
-    def _complete(self, queue: Queue, task: Task, record: Record | None, now: float) -> None:
-        task.finished_at = time.time()
+    def _complete(self, queue: Queue, task: Task, now: float) -> None:
         if self._context.keep_completed_tasks:
+            task.finished_at = time.time()
             queue.move(task, "completed", now + self._context.completed_ttl)
         else:
             queue.remove(task)
-        self._keep(record, now)
-
-    def _keep(self, record: Record | None, now: float) -> None:
-        if record is not None:
-            self._store.keep(record, now)
 
     async def extend(self, deliveries: Sequence[Delivery]) -> Renewed:
         self._check_open()

@@ -1,22 +1,21 @@
-"""One queue: its tasks, and two heaps that say which comes next. Plain data, no locks, no waits."""
+"""One queue: its tasks, and two lines that say which comes next. Plain data, no locks, no waits."""
 
 from __future__ import annotations
 
 import itertools
-from collections import Counter
-from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
-from typing import TypeAlias
+from typing import get_args
 from uuid import UUID
 
+from msgspec import Struct
+
 from asynctasq.driver import Delivery, Failure, Message, TaskState
+from asynctasq.memory._line import Line
 
 next_number = itertools.count(1).__next__
 """Larger with every call: places in listings, turns and receipts."""
 
 
-@dataclass(slots=True, eq=False)
-class Task:
+class Task(Struct, eq=False, gc=False):
     """A message and what became of it so far."""
 
     message: Message
@@ -29,7 +28,7 @@ class Task:
     """Seconds of the backend's clock: when it is due; running: its lease ends; else: it expires."""
     was_due: float = 0.0
     turn: int = 0
-    """Counts every move; an entry in a heap that names an older turn means nothing any more."""
+    """Counts every move; 0 once it is removed."""
     deliveries: int = 0
     receipt: int = 0
     """Of the last hand-out; 0 once that was settled."""
@@ -37,18 +36,14 @@ class Task:
     finished_at: float | None = None
 
 
-Entry: TypeAlias = tuple[float, int, int, Task]
-"""(due, serial, turn, task): what a heap holds."""
-
-
 class Queue:
-    """The tasks of a queue by id, a heap of the due ones, and a heap of all that time moves."""
+    """The tasks of a queue by id, a line of the due ones, and a line of all that time moves."""
 
     def __init__(self) -> None:
         self.tasks: dict[UUID, Task] = {}
-        self.counts: Counter[TaskState] = Counter()
-        self._due: list[Entry] = []
-        self._timers: list[Entry] = []
+        self.counts: dict[TaskState, int] = dict.fromkeys(get_args(TaskState), 0)
+        self._due = Line()
+        self._timers = Line()
 
     def add(self, message: Message, now: float, wall: float) -> None:
         """Store a message, unless its id is here already."""
@@ -68,10 +63,9 @@ class Queue:
         self.counts[task.state] -= 1
         self.counts[state] += 1
         task.state, task.due, task.turn = state, due, next_number()
-        heap = self._due if state == "pending" else self._timers
-        heappush(heap, (due, task.serial, task.turn, task))
-        if len(heap) > 2 * len(self.tasks) + 64:
-            _compact(heap)
+        line = self._due if state == "pending" else self._timers
+        line.put(task)
+        line.compact(2 * len(self.tasks) + 64)
 
     def remove(self, task: Task) -> None:
         """Forget a task altogether."""
@@ -82,7 +76,7 @@ class Queue:
     def advance(self, now: float) -> list[Task]:
         """Let time pass: what is due, or lost its lease, is pending; returns what expired."""
         expired: list[Task] = []
-        while (task := _first(self._timers)) is not None and task.due <= now:
+        while (task := self._timers.first()) is not None and task.due <= now:
             if task.state in ("completed", "dead"):
                 self.remove(task)
                 expired.append(task)
@@ -93,7 +87,7 @@ class Queue:
     def take(self, limit: int, now: float) -> list[Delivery]:
         """Hand out the tasks that are due longest: counted, leased and given a receipt at once."""
         taken: list[Delivery] = []
-        while len(taken) < limit and (task := _first(self._due)) is not None:
+        while len(taken) < limit and (task := self._due.first()) is not None:
             message = task.message
             task.deliveries += 1
             task.receipt = next_number()
@@ -113,29 +107,13 @@ class Queue:
 
     def oldest_due(self) -> float | None:
         """When the first pending task became due."""
-        task = _first(self._due)
+        task = self._due.first()
         return None if task is None else task.due
 
     def next_change(self) -> float | None:
         """When time will move a task next."""
-        task = _first(self._timers)
+        task = self._timers.first()
         return None if task is None else task.due
-
-
-def _first(heap: list[Entry]) -> Task | None:
-    """The first task of a heap, once the entries of older turns are dropped."""
-    while heap:
-        _, _, turn, task = heap[0]
-        if task.turn == turn:
-            return task
-        heappop(heap)
-    return None
-
-
-def _compact(heap: list[Entry]) -> None:
-    """Drop the entries of older turns, which else stay until their time comes."""
-    heap[:] = [entry for entry in heap if entry[3].turn == entry[2]]
-    heapify(heap)
 
 
 def _delivery(task: Task) -> Delivery:

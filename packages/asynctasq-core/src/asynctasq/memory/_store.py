@@ -74,6 +74,8 @@ class Store:
 
     def wake(self, key: Hashable) -> None:
         """Wake those who wait for a key, on whichever loop."""
+        if key not in self._waiters:  # as mostly; who comes just now has not looked yet
+            return
         with self.lock:
             waiters = tuple(self._waiters.get(key, ()))
         for waiter in waiters:

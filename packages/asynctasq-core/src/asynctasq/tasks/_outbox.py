@@ -41,8 +41,9 @@ class Outbox:
             loop.call_soon(self._flush)
         done: asyncio.Future[None] = loop.create_future()
         self._collected.append((message, done))
-        # Cancelled, the sender no longer hears of it; the message goes its way.
-        await asyncio.shield(done)
+        # Cancelled, the sender no longer hears of it; the message goes its way. Only this future is
+        # cancelled then, so that nothing has to be shielded.
+        await done
 
     async def send(self, messages: Sequence[Message]) -> Mapping[UUID, Exception]:
         """Store one batch, all or none where the backend can; returns what is not stored, by id.

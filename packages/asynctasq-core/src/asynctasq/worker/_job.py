@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import msgspec
@@ -139,9 +138,9 @@ class Job:
         if self.running is not None:
             self.running.cancel()
 
-    def seconds(self) -> float:
+    def seconds(self, now: float) -> float:
         """For how long it has run."""
-        return time.monotonic() - self.started if self.started else 0.0
+        return now - self.started if self.started else 0.0
 
     def __str__(self) -> str:
         return f"{self.name} {self.delivery.id} (queue {self.delivery.queue})"

@@ -49,9 +49,10 @@ class Settler:
 
     def add(self, outcome: Outcome) -> None:
         """Settle this, soon."""
-        self._waiting.append(_in_time(outcome, self._driver.capabilities.max_delay))
-        self._news.set()
-        self._idle.clear()
+        if not self._waiting:
+            self._news.set()
+            self._idle.clear()
+        self._waiting.append(outcome)
 
     async def drained(self, seconds: float) -> None:
         """Wait until everything is settled; what is not in time is left to its lease."""
@@ -66,7 +67,8 @@ class Settler:
         """Settle, for ever, and tell of each batch what was settled and what was lost."""
         while True:
             await self._news.wait()
-            batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+            batch = _in_time(self._waiting[:_BATCH], self._driver.capabilities.max_delay)
+            self._waiting = self._waiting[_BATCH:]
             self._under_way = len(batch)
             self._sent_before = False
             lost = await self._settle(batch)
@@ -109,11 +111,16 @@ class Settler:
         return [_without_record(outcome) for outcome in batch]
 
 
-def _in_time(outcome: Outcome, longest: float | None) -> Outcome:
+def _in_time(batch: Sequence[Outcome], longest: float | None) -> Sequence[Outcome]:
     """Due as late as the backend can keep it: a retry that comes early is better than none."""
-    if longest is None or not isinstance(outcome, Retry | Release) or outcome.delay <= longest:
-        return outcome
-    return msgspec.structs.replace(outcome, delay=longest)
+    if longest is None:
+        return batch
+    return [
+        msgspec.structs.replace(outcome, delay=longest)
+        if isinstance(outcome, Retry | Release) and outcome.delay > longest
+        else outcome
+        for outcome in batch
+    ]
 
 
 def _without_value(outcome: Outcome, error: DriverError) -> Outcome | None:

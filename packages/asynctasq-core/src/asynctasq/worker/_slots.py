@@ -163,7 +163,7 @@ class Slots:
         self.ended_at = time.monotonic()
         for job, outcome in batch:
             self.alive.discard(job)
-            job.ran = job.seconds()
+            job.ran = job.seconds(self.ended_at)
             if isinstance(outcome, PayloadError):
                 self._left += 1  # it has not run
                 outcome = self._after_unreadable(job, outcome)

@@ -21,14 +21,14 @@ from asynctasq.driver import (
 from asynctasq_drivers.sqlite._clock import after, expiry, now
 from asynctasq_drivers.sqlite._queue import held
 from asynctasq_drivers.sqlite._rows import PENDING, SCHEDULED, failure_text, record_row
-from asynctasq_drivers.sqlite._statements import sql
+from asynctasq_drivers.sqlite._statements import insert, many_rows, sql
 
 _ACK: Final = sql("ack")
 _COMPLETE: Final = sql("complete")
 _RETRY: Final = sql("retry")
 _RELEASE: Final = sql("release")
 _DEAD_LETTER: Final = sql("dead_letter")
-_STORE: Final = sql("store")
+_STORE: Final = many_rows("store")
 _SWEEP_TASKS: Final = sql("sweep_tasks")
 _SWEEP_RECORDS: Final = sql("sweep_records")
 _FORGET: Final = sql("forget")
@@ -71,9 +71,10 @@ class _Changes:
 
     def _keep(self, record: Record | None, task_until: int | None) -> None:
         if record is not None:
-            asked = expiry(self._now, record.keep_for)
-            ends = [moment for moment in (asked, task_until) if moment is not None]
-            self.records.append(record_row(record, min(ends, default=None)))
+            ends = expiry(self._now, record.keep_for)
+            if ends is None or (task_until is not None and task_until < ends):
+                ends = task_until
+            self.records.append(record_row(record, ends))
 
     def write(self, cursor: sqlite3.Cursor) -> None:
         if self.done and self._context.keep_completed_tasks:
@@ -85,10 +86,10 @@ class _Changes:
             (_RETRY, self.retried),
             (_RELEASE, self.released),
             (_DEAD_LETTER, self.dead),
-            (_STORE, self.records),
         ):
             if rows:
                 cursor.executemany(statement, rows)
+        insert(cursor, _STORE, self.records)
 
 
 def settle(cursor: sqlite3.Cursor, outcomes: Sequence[Outcome], context: Context) -> Settled:
@@ -111,7 +112,7 @@ def store(cursor: sqlite3.Cursor, records: Iterable[Record]) -> None:
     """Keep records by themselves."""
     moment = now()
     rows = [record_row(record, expiry(moment, record.keep_for)) for record in records]
-    cursor.executemany(_STORE, rows)
+    insert(cursor, _STORE, rows)
 
 
 def sweep(cursor: sqlite3.Cursor) -> bool:

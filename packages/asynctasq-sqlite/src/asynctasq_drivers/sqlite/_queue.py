@@ -5,20 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from typing import Any, Final
 
 from asynctasq.driver import Delivery, Message, Purged, QueueStats, Renewed
 from asynctasq_drivers.sqlite._clock import now
 from asynctasq_drivers.sqlite._rows import deliveries, message_row
-from asynctasq_drivers.sqlite._statements import sql
+from asynctasq_drivers.sqlite._statements import insert, many_rows, sql
 
-_ROW: Final = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_ENQUEUE: Final = {
-    rows: sql("enqueue").replace(_ROW, ", ".join([_ROW] * rows)) for rows in (100, 10, 1)
-}
-"""Many rows in a statement take half the time of as many statements."""
-
+_ENQUEUE: Final = many_rows("enqueue")
 _NEXT_DUE: Final = sql("next_due")
 _PROMOTE: Final = sql("promote")
 _TAKE: Final = sql("take")
@@ -34,12 +28,7 @@ _STATS: Final = sql("stats")
 def enqueue(cursor: sqlite3.Cursor, messages: Sequence[Message]) -> None:
     """Store messages whose ids are not known yet."""
     moment = now()
-    rows = [message_row(message, moment) for message in messages]
-    start = 0
-    for size, statement in _ENQUEUE.items():
-        while len(rows) - start >= size:
-            cursor.execute(statement, tuple(chain.from_iterable(rows[start : start + size])))
-            start += size
+    insert(cursor, _ENQUEUE, [message_row(message, moment) for message in messages])
 
 
 def until_due(cursor: sqlite3.Cursor, queues: Iterable[str]) -> float:
