@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, redirect_stdout
 from typing import Any, TypeVar
 
@@ -60,7 +60,7 @@ def backend_name() -> str:
 
 
 @asynccontextmanager
-async def _open() -> AsyncIterator[Driver]:
+async def _open() -> AsyncGenerator[Driver, None]:
     config = current().config
     driver = make_driver(config.driver, config)
     if driver.capabilities.process_local:

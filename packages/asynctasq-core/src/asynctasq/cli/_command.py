@@ -23,13 +23,13 @@ class _Formatter(click.HelpFormatter):
 
 
 class _Context(click.Context):
-    formatter_class = _Formatter
+    formatter_class: type[click.HelpFormatter] = _Formatter
 
 
 class Command(click.Command):
     """A command that shows tracebacks when it is told to."""
 
-    context_class = _Context
+    context_class: type[click.Context] = _Context
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         *own, last = super().get_params(ctx)
@@ -42,7 +42,7 @@ class Group(Command, click.Group):
     ``commands``: what each does, in a line, by its name, so that help imports none of them.
     """
 
-    command_class = Command
+    command_class: type[click.Command] | None = Command
 
     def __init__(self, *args: Any, modules: str, summaries: Mapping[str, str], **kw: Any) -> None:
         super().__init__(*args, **kw)

@@ -22,7 +22,7 @@ import signal
 import socket
 import time
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -212,7 +212,7 @@ class _Supervisor:
 
 
 @contextmanager
-def _holding(text: str) -> Iterator[int]:
+def _holding(text: str) -> Generator[int, None, None]:
     """Something to read it from, once: a pipe holds more than all secrets together."""
     if not text:
         yield DEVNULL
