@@ -66,7 +66,10 @@ def _check_free(driver: str, given: Mapping[str, str], files: Mapping[str, Path]
     """What would lead away from a fresh place is refused: floors and tasks would fill it."""
     if driver not in files:
         return
-    own = floors.load(files[driver]).options(Path("/"), "redis://127.0.0.1:1/0")
+    try:
+        own = floors.load(files[driver]).options(Path("/"), "redis://127.0.0.1:1/0")
+    except floors.Unusable as error:
+        raise Wrong(str(error)) from None
     for name in given:
         if name in own:
             raise Wrong(f"--option {name}: each measurement of {driver} has a fresh one of its own")

@@ -8,11 +8,11 @@ from xml.sax.saxutils import escape
 from tools.benchmarks.results import DriverReport, Report, Row
 from tools.benchmarks.table import number, wanted
 
-_WIDTH, _LINE, _LEFT, _RIGHT, _HEAD = 1000, 26, 300, 250, 74
+_WIDTH, _LINE, _LEFT, _RIGHT, _HEAD = 1060, 26, 330, 270, 74
 _MOST = 2.0
 """Shares above are drawn as this."""
 _SCALE = (_WIDTH - _LEFT - _RIGHT) / _MOST
-_GOOD, _BAD, _INK, _PALE = "#2a7f62", "#c0392b", "#222222", "#8a8a8a"
+_GOOD, _BAD, _INK, _PALE = "#2b6cb0", "#d9730d", "#222222", "#6f6f6f"
 
 
 def svg(report: Report) -> str:
@@ -88,10 +88,12 @@ def _told(row: Row) -> str:
     assert row.wanted is not None
     assert row.value is not None
     by_ratio = row.wanted.at_least is not None or row.wanted.at_most is not None
-    value = f"{row.ratio:.2f}" if by_ratio and row.ratio is not None else number(row.value)
-    if row.wanted.above is not None and row.floor is not None:
+    value = f"{number(row.value)} {row.unit}"
+    if by_ratio and row.ratio is not None:
+        value = f"{row.ratio:.2f}"
+    elif row.wanted.above is not None and row.floor is not None:
         value = f"floor + {number(row.value - row.floor)}"
-    asked = wanted(row.wanted, row.unit).partition(" (about")[0]
+    asked = wanted(row.wanted, row.unit).partition(" (about")[0].removeprefix("ratio ")
     return f"{value}, wanted {asked}"
 
 

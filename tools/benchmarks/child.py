@@ -29,9 +29,9 @@ def main() -> None:
 async def _answer(parent: Parent) -> None:
     parent.listen()
     try:
-        parent.tell(await carry_out(parent.order, parent))
+        parent.answer(await carry_out(parent.order, parent))
     except Exception as error:
-        parent.tell(Failed(f"{type(error).__name__}: {error}"))
+        parent.answer(Failed(f"{type(error).__name__}: {error}"))
 
 
 def _precise_loop() -> asyncio.AbstractEventLoop:

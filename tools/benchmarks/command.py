@@ -93,7 +93,9 @@ def command(
         given = asked.options(options, chosen, floors)
         measurements = asked.measurements(only)
     except asked.Wrong as error:
-        raise click.UsageError(str(error)) from None
+        refused = click.ClickException(str(error))
+        refused.exit_code = 2
+        raise refused from None
     sizes = (QUICK if quick else FULL).scaled(scale)
     report = _report(chosen, given, floors, measurements, sizes, repeat)
     _write(report, json_file, chart_file)

@@ -14,7 +14,7 @@ from typing import IO
 
 import msgspec
 
-from tools.benchmarks.orders import Order, Word
+from tools.benchmarks.orders import Answer, Failed, Order, Word
 
 
 class Parent:
@@ -25,10 +25,16 @@ class Parent:
         os.dup2(2, 1)
         self.order: Order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
         self._words: asyncio.Queue[str] = asyncio.Queue()
+        self._is_answered = False
 
     def tell(self, word: Word) -> None:
         """Say something."""
         self._out.write(msgspec.json.encode(word) + b"\n")
+
+    def answer(self, word: Answer | Failed) -> None:
+        """Say the last thing. What was opened is closed afterwards, with or without a parent."""
+        self._is_answered = True
+        self.tell(word)
 
     def listen(self) -> None:
         """Hear words from now on, on the running loop."""
@@ -38,7 +44,8 @@ class Parent:
     def _hear(self, loop: asyncio.AbstractEventLoop) -> None:
         for line in sys.stdin:
             loop.call_soon_threadsafe(self._words.put_nowait, line.strip())
-        os._exit(1)
+        if not self._is_answered:
+            os._exit(1)
 
     async def word(self) -> str:
         """The next word."""

@@ -44,8 +44,9 @@ def _show(driver: DriverReport, console: Console) -> None:
     for row in driver.rows:
         verdict = holds(row)
         table.add_row(*cells(row), Text(verdict, style=_STYLES.get(verdict, "")))
-    console.print(table)
-    console.print()
+    with console.capture() as drawn:
+        console.print(table)
+    console.file.write(drawn.get().strip("\n ") + "\n\n")  # rich draws the edges of its boxes too
     for line in notes(driver):
         console.print(line, highlight=False, markup=False)
 
@@ -70,10 +71,10 @@ def wanted(asked: Wanted | None, unit: str) -> str:
     if asked is None:
         return ""
     parts = (
-        ("ratio >= {}", asked.at_least),
-        ("ratio <= {}", asked.at_most),
-        (f"<= {{}} {unit}", asked.limit),
-        (f"<= floor + {{}} {unit}", asked.above),
+        ("ratio ≥ {}", asked.at_least),
+        ("ratio ≤ {}", asked.at_most),
+        (f"≤ {{}} {unit}", asked.limit),
+        (f"≤ floor + {{}} {unit}", asked.above),
         ("(about {})", asked.about),
     )
     return " ".join(text.format(number(value)) for text, value in parts if value is not None)

@@ -54,7 +54,7 @@ def _naps(subject: Subject, sizes: Sizes) -> Samples:
 
 
 def _measurement(concurrency: int) -> Measurement:
-    name, title = f"noop-{concurrency}", f"no-op tasks, concurrency {concurrency:,}"
+    name, title = f"noop-{concurrency}", f"no-op tasks, {concurrency:,} at a time"
     rows = [
         Spec(name, title, "tasks/s"),
         Spec(f"{name}-two", f"{title}, two processes", "tasks/s", "one process"),
