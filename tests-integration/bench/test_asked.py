@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tools import workspace
 from tools.benchmarks.measurements import MEASUREMENTS
 
 from .conftest import bench
@@ -41,9 +44,12 @@ def test_a_floor_file_that_is_none_is_refused(tmp_path: Path) -> None:
     assert "floor file memory.py lacks FLOORS, options, wanted" in ran.stderr
 
 
-def test_help_names_every_measurement_and_row() -> None:
+def test_help_names_every_measurement_and_row_also_of_the_module() -> None:
     ran = bench("--help")
     assert ran.returncode == 0
     for each in MEASUREMENTS:
         assert f"{each.name} " in ran.stdout
         assert all(row.name in ran.stdout for row in each.rows)
+    module = [sys.executable, "-m", "tools.bench", "--help"]
+    again = subprocess.run(module, cwd=workspace.ROOT, capture_output=True, text=True, check=True)
+    assert again.stdout == ran.stdout

@@ -63,11 +63,16 @@ def _is_alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
-def test_an_interrupted_run_ends_its_children_and_removes_its_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 1), (signal.SIGTERM, 128 + signal.SIGTERM)]
+)
+def test_a_run_that_is_stopped_ends_its_children_and_removes_its_folder(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
     with _measuring(tmp_path) as (process, children):
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         process.communicate(timeout=30)
-        assert process.returncode == 1
+        assert process.returncode == code
         _wait_gone(children)
         assert list(tmp_path.iterdir()) == []
 

@@ -39,11 +39,11 @@ FLOORS = {}
 class Counting(Server):
     def __init__(self, file):
         super().__init__()
-        self.file, self.count = file, 0
+        self.file = file
 
     async def _serve(self, reader, writer):
-        self.count += 1
-        self.file.write_text(str(self.count))
+        with self.file.open("ab") as file:
+            file.write(b".")
         await super()._serve(reader, writer)
 
 @contextlib.contextmanager
@@ -59,7 +59,7 @@ def wanted(options):
 
 async def commands(options):
     (file,) = Path.cwd().parent.glob("count")
-    return int(file.read_text())
+    return file.stat().st_size
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,6 +32,12 @@ _NAMES = "\n".join(
     ]
 )
 _FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
+
+
+class Refused(click.ClickException):
+    """It was asked for wrongly."""
+
+    exit_code = 2
 
 
 @click.command(epilog=_NAMES)
@@ -93,9 +100,8 @@ def command(
         given = asked.options(options, chosen, floors)
         measurements = asked.measurements(only)
     except asked.Wrong as error:
-        refused = click.ClickException(str(error))
-        refused.exit_code = 2
-        raise refused from None
+        raise Refused(str(error)) from None
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # and clean up
     sizes = (QUICK if quick else FULL).scaled(scale)
     report = _report(chosen, given, floors, measurements, sizes, repeat)
     _write(report, json_file, chart_file)

@@ -23,7 +23,7 @@ class Sizes:
     settle: float = 2.0
     """Seconds that a worker has before that, to come to rest."""
     waiting: tuple[int, int, int] = (1_000, 20_000, 1_000_000)
-    head: int = 3_000
+    head: int = 5_000
     """How many are taken from the head of those that wait."""
 
     def scaled(self, factor: float) -> Sizes:
