@@ -67,8 +67,10 @@ class _Found:
             return
         try:
             samples = measurement.measure(self._subject, self._sizes)
-        except (Broken, OSError, ArithmeticError) as error:
-            self._failures[measurement.name] = str(error) or type(error).__name__
+        except Broken as error:
+            self._failures[measurement.name] = str(error)
+        except Exception as error:  # a mistake in one of them hides no other
+            self._failures[measurement.name] = f"{type(error).__name__}: {error}"
         else:
             for name, sample in samples.items():
                 self._samples.setdefault(name, []).append(sample)

@@ -88,7 +88,9 @@ class Subject:
 
     def kept(self, name: str) -> Place:
         """One that stays as long as this, for what is costly to fill."""
-        return self._kept.setdefault(name, self._new())
+        if name not in self._kept:
+            self._kept[name] = self._new()
+        return self._kept[name]
 
     def _new(self) -> Place:
         folder = Path(tempfile.mkdtemp(dir=self.room))

@@ -30,6 +30,7 @@ _ENDS_WITHIN = 20.0
 
 def _idle(subject: Subject, sizes: Sizes) -> Samples:
     with subject.place() as place:
+        client = _client_rss(subject, place)
         if not subject.is_local:
             place.fill(_BEFORE)
         with _process((*_WORKER, "--queues", place.queue), place, "worker_online") as worker:
@@ -38,11 +39,13 @@ def _idle(subject: Subject, sizes: Sizes) -> Samples:
             commands = _commands(subject, place, sizes.idle)
             spent = time.monotonic() - start
             share = (usage.cpu(worker.pid) - cpu) / spent * 100
-            return {
-                "idle-cpu": Sample(share, note=f"in {spent:.1f} s"),
-                "idle-commands": commands,
-                "rss": Sample(usage.rss(worker.pid) / 1e6, _client_rss(subject, place)),
-            }
+            rss = usage.rss(worker.pid) / 1e6
+    ran = "no task" if subject.is_local else f"{_BEFORE:,} tasks"
+    return {
+        "idle-cpu": Sample(share, note=f"in {spent:.1f} s"),
+        "idle-commands": commands,
+        "rss": Sample(rss, client, f"of `asynctasq worker`, which has run {ran}"),
+    }
 
 
 def _commands(subject: Subject, place: Place, seconds: float) -> Sample:
