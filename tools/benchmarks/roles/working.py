@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 
 import asynctasq
 from asynctasq.events import Event, WorkerOnline
@@ -66,19 +65,12 @@ async def work(order: Work, parent: Parent) -> Worked:
     parts = [asyncio.ensure_future(_watched(worker, watch, parent))]
     if order.pulse is not None:
         parts.append(asyncio.ensure_future(_pulse(order.pulse, watch)))
-    running = asyncio.ensure_future(worker.run())
-    stop = asyncio.ensure_future(parent.word())
     try:
-        await asyncio.wait((running, stop), return_when=asyncio.FIRST_COMPLETED)
-        if not running.done() or running.exception() is None:
-            await stop  # one that has run all it may has ended before
+        await _run(worker, parent)
     finally:
-        worker.stop()
-        await running
         for part in parts:
             part.cancel()
-            with suppress(asyncio.CancelledError):
-                await part
+        await asyncio.wait(parts)
     if worker.failed:
         raise RuntimeError(f"{worker.failed} attempts failed")
     return Worked(
@@ -88,6 +80,20 @@ async def work(order: Work, parent: Parent) -> Worked:
         cpu=watch.cpu,
         late=tuple(tasks.late),
     )
+
+
+async def _run(worker: Worker, parent: Parent) -> None:
+    """Until the parent says so, also where the worker has run all that it may."""
+    running = asyncio.ensure_future(worker.run())
+    stop = asyncio.ensure_future(parent.word())
+    try:
+        await asyncio.wait((running, stop), return_when=asyncio.FIRST_COMPLETED)
+        if not running.done() or running.exception() is None:
+            await stop
+    finally:
+        stop.cancel()
+        worker.stop()
+        await running
 
 
 async def _watched(worker: Worker, watch: _Watch, parent: Parent) -> None:
