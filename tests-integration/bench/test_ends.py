@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,11 @@ pytestmark = [
 ]
 
 
+def _hear_interrupts() -> None:
+    """As a terminal's processes do; what a shell script starts in the background does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def _measuring(folder: Path) -> Generator[tuple[subprocess.Popen[str], list[int]]]:
     """A run that has a worker waiting for tasks; with the numbers of its children."""
@@ -31,28 +36,31 @@ def _measuring(folder: Path) -> Generator[tuple[subprocess.Popen[str], list[int]
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_hear_interrupts,
     ) as process:
         try:
-            yield process, _children(process.pid, 2)
+            children = _children(process.pid, 2)
+            _wait_until(lambda: [*folder.rglob("queue.db-wal")])  # the worker has its file open
+            yield process, children
         finally:
             process.kill()
 
 
 def _children(pid: int, count: int) -> list[int]:
+    file = Path(f"/proc/{pid}/task/{pid}/children")
+    _wait_until(lambda: len(file.read_text().split()) == count)
+    return [*map(int, file.read_text().split())]
+
+
+def _wait_until(reached: Callable[[], object]) -> None:
     limit = time.monotonic() + 30
-    while time.monotonic() < limit:
-        found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        if len(found) == count:
-            return [*map(int, found)]
+    while not reached():
+        assert time.monotonic() < limit
         time.sleep(0.02)
-    raise AssertionError(f"it has not {count} children")
 
 
 def _wait_gone(pids: list[int]) -> None:
-    limit = time.monotonic() + 30
-    while left := [pid for pid in pids if _is_alive(pid)]:
-        assert time.monotonic() < limit, left
-        time.sleep(0.02)
+    _wait_until(lambda: not any(map(_is_alive, pids)))
 
 
 def _is_alive(pid: int) -> bool:

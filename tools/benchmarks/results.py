@@ -24,9 +24,8 @@ class Wanted(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkno
     about: float | None = None
     """The value on the machine on which the ratios were found: for orientation, no condition."""
 
-    def holds(self, value: float, floor: float | None) -> bool | None:
+    def holds(self, value: float, floor: float | None, ratio: float | None) -> bool | None:
         """Whether it is reached; None: nothing is asked, or what it is asked of is not known."""
-        ratio = value / floor if floor else None
         asked = (
             (self.limit, self.limit, value),
             (self.at_most, self.at_most, ratio),
@@ -56,11 +55,14 @@ class Row(Struct, frozen=True, kw_only=True):
     unit: str
     state: Literal["measured", "failed", "not applicable"]
     value: float | None = None
-    """The median of the runs. So is `floor`, and `ratio` is the one by the other."""
+    """The median of the runs."""
     floor: float | None = None
+    """The median of the runs."""
     floor_is: str = ""
     """What was measured as the floor."""
     ratio: float | None = None
+    """The median of what each run's value is by its own floor: a machine that is slower for a
+    while is so for both."""
     wanted: Wanted | None = None
     holds: bool | None = None
     """None where nothing is wanted, or nothing was measured."""

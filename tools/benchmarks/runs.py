@@ -91,8 +91,9 @@ class _Found:
 
 def _measured(spec: Spec, samples: Sequence[Sample], wanted: Wanted | None, floor_is: str) -> Row:
     runs = tuple(Run(s.value, s.floor) for s in samples if s.value is not None)
-    floors = [run.floor for run in runs if run.floor is not None]
-    value, floor = median(run.value for run in runs), median(floors) if floors else None
+    value = median(run.value for run in runs)
+    floor = _median([run.floor for run in runs if run.floor])
+    ratio = _median([run.value / run.floor for run in runs if run.floor])
     return Row(
         name=spec.name,
         title=spec.title,
@@ -101,12 +102,16 @@ def _measured(spec: Spec, samples: Sequence[Sample], wanted: Wanted | None, floo
         value=value,
         floor=floor,
         floor_is=floor_is if floor is not None else "",
-        ratio=value / floor if floor else None,
+        ratio=ratio,
         wanted=wanted,
-        holds=wanted.holds(value, floor) if wanted else None,
+        holds=wanted.holds(value, floor, ratio) if wanted else None,
         note=samples[-1].note,
         runs=runs,
     )
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return median(values) if values else None
 
 
 def empty(spec: Spec, state: Literal["failed", "not applicable"], note: str) -> Row:
