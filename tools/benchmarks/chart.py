@@ -90,7 +90,7 @@ def _told(row: Row) -> str:
     by_ratio = row.wanted.at_least is not None or row.wanted.at_most is not None
     value = f"{number(row.value)} {row.unit}"
     if by_ratio and row.ratio is not None:
-        value = f"{row.ratio:.2f}"
+        value = f"{row.ratio:.3f}"
     elif row.wanted.above is not None and row.floor is not None:
         value = f"floor + {number(row.value - row.floor)}"
     asked = wanted(row.wanted, row.unit).partition(" (about")[0].removeprefix("ratio ")

@@ -55,7 +55,7 @@ def cells(row: Row) -> tuple[str, ...]:
     """What stands in the line of a row, but for the verdict."""
     measured = "" if row.value is None else f"{number(row.value)} {row.unit}"
     floor = "" if row.floor is None else number(row.floor)
-    ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+    ratio = "" if row.ratio is None else f"{row.ratio:.3f}"
     return row.name, row.title, measured, floor, ratio, wanted(row.wanted, row.unit)
 
 
