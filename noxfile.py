@@ -41,6 +41,7 @@ os.environ.pop("PYTHONPATH", None)
 
 ROOT = workspace.ROOT
 PACKAGES = workspace.find()
+FLOORS = "packages/*/benchmarks"
 SOURCES = [str(package.src) for package in PACKAGES]
 
 
@@ -68,7 +69,7 @@ def types(session: nox.Session) -> None:
     with steps.all_of(session, os.pathsep.join(SOURCES)) as run:
         run("mypy", *SOURCES)
         run("mypy", "tools", "noxfile.py")
-        for folder in sorted(ROOT.glob("packages/*/tests/typing")):
+        for folder in sorted((*ROOT.glob("packages/*/tests/typing"), *ROOT.glob(FLOORS))):
             run("mypy", *map(str, sorted(folder.glob("*.py"))))
         run("pyright", "--project", str(project))
         for package in PACKAGES:
