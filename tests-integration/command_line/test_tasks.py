@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from .conftest import Shop
@@ -75,7 +77,8 @@ def test_all_that_is_known_of_a_task_is_shown(filled: Shop) -> None:
     assert "Traceback (most recent call last):" in shown
     assert 'shop.py", line 8, in welcome' in shown
     assert "\x1b" not in shown
-    assert filled.shown("tasks", "show", f"mail/{dead}") == shown
+    again = filled.shown("tasks", "show", f"mail/{dead}")
+    assert re.sub(r"\d+ s ago", "", again) == re.sub(r"\d+ s ago", "", shown)
 
 
 def test_a_task_is_shown_in_json(filled: Shop) -> None:
