@@ -140,3 +140,16 @@ def test_rich_is_not_imported_where_there_is_no_terminal(site) -> None:
 def test_importing_the_library_imports_neither_click_nor_rich(site) -> None:
     code = "import sys, asynctasq; print(sorted({'click', 'rich', 'dotenv'} & set(sys.modules)))"
     assert site.run("-c", code).stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"),
+    [({"TERM": "xterm"}, True), ({"TERM": "dumb"}, False), ({"NO_COLOR": "1"}, False)],
+)
+def test_help_is_coloured_on_a_terminal_that_wants_it(site, variables, coloured) -> None:
+    code = (
+        "import pty, sys\nsys.exit(pty.spawn([sys.executable, '-S', '-m', 'asynctasq', '--help']))"
+    )
+    ran = site.run("-c", code, **{"TERM": "xterm", **variables})
+    assert ran.returncode == 0
+    assert ("\x1b[" in ran.stdout) == coloured

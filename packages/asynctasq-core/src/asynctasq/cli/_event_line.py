@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Final, get_args
 
 import click
 
 from asynctasq._text import plain
 from asynctasq.events import (
+    AnyEvent,
     Event,
     TaskCancelled,
     TaskCompleted,
@@ -20,20 +21,9 @@ from asynctasq.events import (
     WorkerEvent,
     WorkerHeartbeat,
     WorkerOffline,
-    WorkerOnline,
 )
 
-KINDS: Final[tuple[type[Event], ...]] = (
-    TaskEnqueued,
-    TaskStarted,
-    TaskCompleted,
-    TaskFailed,
-    TaskReenqueued,
-    TaskCancelled,
-    WorkerOnline,
-    WorkerHeartbeat,
-    WorkerOffline,
-)
+KINDS: Final[tuple[type[Event], ...]] = get_args(AnyEvent)
 """All nine."""
 _COLOURS: Final[dict[type[Event], str]] = {
     TaskCompleted: "green",

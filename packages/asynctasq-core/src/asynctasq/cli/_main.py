@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from functools import partial
 from typing import Final
 
 import click
@@ -59,4 +61,7 @@ def group() -> None:
 
 def main() -> None:
     """Run the command that the process was started with, then exit."""
-    sys.exit(guarded(lambda: group(prog_name="asynctasq", standalone_mode=False)))
+    # https://no-color.org; elsewhere click sees for itself whether there is a terminal.
+    color = False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
+    run = partial(group, prog_name="asynctasq", standalone_mode=False, color=color)
+    sys.exit(guarded(run))
