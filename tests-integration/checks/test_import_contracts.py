@@ -23,6 +23,7 @@ MODULES = {
     "_ids": "import os",
     "_loop": "",
     "_secret": "",
+    "_text": "",
     "core/__init__": "",
     "core/events": "from asynctasq.events import Event",
     "testing/__init__": "import pytest\nfrom asynctasq import driver",

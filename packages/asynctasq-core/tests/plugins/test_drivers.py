@@ -206,7 +206,9 @@ def test_emitters_and_subscribers_are_found_by_name(site) -> None:
 
 
 def test_a_missing_emitter_is_answered_with_how_to_install_it(site) -> None:
-    with pytest.raises(PluginError, match="installed: none; to have it: pip install asynctasq-redis"):
+    with pytest.raises(
+        PluginError, match="installed: none; to have it: pip install asynctasq-redis"
+    ):
         plugins.emitter("redis")
 
 

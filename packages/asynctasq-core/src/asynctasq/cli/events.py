@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
-from typing import Final
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 import click
 import msgspec
@@ -44,7 +45,7 @@ _NAMES: Final = [kind.name for kind in KINDS]
 )
 @click.option("--json", "json", is_flag=True, help="Print a line of JSON for each, for programs.")
 def command(name: str | None, kinds: tuple[str, ...], queue: str | None, json: bool) -> None:
-    """Follow what happens to tasks and workers, live, until Ctrl-C.
+    """Follow what happens to tasks and workers, live, until Ctrl-C or SIGTERM.
 
     Seen is what programs and workers tell whose configuration switches events on, from when this
     begins: for Redis, enable_event_emitter_redis and the same events_channel. An event that a
@@ -57,10 +58,7 @@ def command(name: str | None, kinds: tuple[str, ...], queue: str | None, json: b
         if (not kinds or event.name in kinds) and (queue is None or queue in _queues(event)):
             click.echo(msgspec.json.encode(event) if json else event_line(event))
 
-    try:
-        asyncio.run(_follow(name, config, show))
-    except KeyboardInterrupt:
-        click.echo(err=True)  # below the ^C that the terminal shows
+    asyncio.run(_until_stopped(_follow(name, config, show)))
 
 
 def _only_one() -> str:
@@ -73,6 +71,16 @@ def _only_one() -> str:
             + how_to_install("redis")
         )
     raise PluginError(f"several event subscribers are installed: say --from {' or '.join(names)}")
+
+
+async def _until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Until it ends, or a signal says so: that is how it ends well."""
+    following = asyncio.ensure_future(work)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, following.cancel)
+    await asyncio.wait((following,))
+    if not following.cancelled():
+        following.result()
 
 
 async def _follow(name: str, config: Config, show: Callable[[Event], None]) -> None:
