@@ -49,3 +49,9 @@ def test_a_variable_that_no_option_reads_is_one_line(shop: Shop) -> None:
         "asynctasq: warning: no option reads these variables: "
         "ASYNCTASQ_DRIVR (did you mean 'driver'?)\n"
     )
+
+
+def test_a_value_that_is_no_text_is_shown_all_the_same(shop: Shop) -> None:
+    shop.environment["ASYNCTASQ_SQLITE_PATH"] = "a\udcff.db"
+    assert shop.json("config", "sqlite_path")[0]["value"] == r"a\udcff.db"
+    assert r"a\udcff.db" in shop.shown("config", "sqlite_path")

@@ -17,6 +17,8 @@ from typing import IO, Any
 
 import pytest
 
+from asynctasq.events import WorkerOnline, encode_events
+
 from .conftest import Shop
 
 SITE = Path(__file__).parent / "site"
@@ -191,3 +193,13 @@ def test_a_subscriber_that_is_not_there_is_named_with_those_that_are(wired: Shop
     ran = wired.run("events", "--from", "wires")
     assert (ran.returncode, ran.stdout) == (2, "")
     assert "event subscriber 'wires' is not installed; installed: wire" in ran.stderr
+
+
+def test_an_event_of_no_day_and_bytes_that_are_no_batch_end_nothing(wired: Shop) -> None:
+    with following(wired) as follower:
+        odd = WorkerOnline(at=1e300, worker="w", queues=("mail",), concurrency=1)
+        send(wired, b"asynctasq:events\n" + encode_events([odd]))
+        send(wired, b"asynctasq:events\n\xc1")
+        wired.dispatch("shop.welcome(1)")
+        lines = follower.until(lambda line: "task_enqueued" in line, follower.out)
+    assert lines[0].startswith("??:??:??.???  worker_online")

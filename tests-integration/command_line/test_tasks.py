@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -209,3 +210,16 @@ def test_arguments_that_json_cannot_hold_are_shown_as_python_writes_them(shop: S
     (id,) = shop.dispatch("shop.place({(1, 2): 'tree'})")
     assert shop.json("tasks", "show", id)["args"] == "{'things': {(1, 2): 'tree'}}"
     assert "(1, 2): 'tree'" in shop.shown("tasks", "show", id)
+
+
+def test_json_holds_nothing_that_a_terminal_acts_on_and_all_of_the_text(shop: Shop) -> None:
+    name = "\x9b2J\x7f\u202eüñ日本\U000e0041"
+    shop.dispatch(f"shop.welcome(3, name={name!r})")
+    shop.work("mail", 2)
+    (id,) = ids(shop, "dead")
+    for words in (("tasks", "list"), ("tasks", "show", id)):
+        shown = shop.shown(*words, "--json")
+        assert all(character.isprintable() or character == "\n" for character in shown)
+        assert "üñ日本" in shown
+        seen = json.loads(shown)
+        assert (seen[0] if words[1] == "list" else seen)["args"]["name"] == name

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from asynctasq._text import plain
 from asynctasq.errors import PayloadError
 from asynctasq.retry import RetryStrategy
 
@@ -52,7 +53,8 @@ def decode_envelope(body: bytes) -> Envelope:
     try:
         envelope = _envelopes.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise PayloadError(f"the body is not a task of this library: {error}") from error
+        said = plain(str(error))
+        raise PayloadError(f"the body is not a task of this library: {said}") from error
     if envelope.version != VERSION:
         raise PayloadError(
             f"the task was sent in version {envelope.version} of the envelope; this worker reads "
@@ -66,4 +68,4 @@ def decode_value(raw: bytes, decoder: msgspec.msgpack.Decoder[Any]) -> Any:
     try:
         return decoder.decode(raw)
     except Exception as error:  # a __post_init__ of a class within may raise anything
-        raise PayloadError(f"a value does not fit its annotation: {error}") from error
+        raise PayloadError(f"a value does not fit its annotation: {plain(str(error))}") from error

@@ -153,3 +153,81 @@ def test_help_is_coloured_on_a_terminal_that_wants_it(site, variables, coloured)
     ran = site.run("-c", code, **{"TERM": "xterm", **variables})
     assert ran.returncode == 0
     assert ("\x1b[" in ran.stdout) == coloured
+
+
+CIRCLE = """
+def circle():
+    first, second = ValueError("first"), ValueError("second")
+    first.__context__, second.__context__ = second, first
+    return first
+"""
+
+
+def test_debug_ends_where_what_led_to_what_is_a_circle(site) -> None:
+    code = FAILING.replace("{error}", "circle()").replace("{words}", "('--debug', 'failing')")
+    ran = site.run("-c", CIRCLE + code)
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1].startswith("asynctasq: ValueError: first")
+
+
+ODD = """
+import asyncio
+class Unshowable(Exception):
+    def __str__(self):
+        raise ValueError
+def noted():
+    error = ValueError("the text")
+    error.add_note("look here")
+    return error
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("noted()", "asynctasq: ValueError: the text (<string>"),
+        ("Unshowable()", "asynctasq: Unshowable: (showing this error raised another) (<string>"),
+        ("KeyError()", "asynctasq: KeyError (<string>"),
+        ("asyncio.CancelledError()", "asynctasq: asyncio.exceptions.CancelledError (<string>"),
+    ],
+)
+def test_any_error_is_told_by_its_type_and_text(site, error, said) -> None:
+    code = FAILING.replace("{error}", error).replace("{words}", "('failing',)")
+    ran = site.run("-c", ODD + code)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(said)
+    assert ran.stderr.count("\n") == 1
+
+
+SHARED = """
+import msgspec
+from asynctasq.memory import MemoryDriver
+
+class AcmeDriver(MemoryDriver):
+    name = "acme"
+    capabilities = msgspec.structs.replace(MemoryDriver.capabilities, process_local=False)
+"""
+"""A driver that commands may look at; each finds it empty."""
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("drivers", 0),
+        ("config", 0),
+        ("queues --driver acme", 0),
+        ("purge q --driver acme", 2),
+        ("config --events-redis-url -", 2),
+        ("events", 2),
+        ("--help", 0),
+    ],
+)
+def test_closed_streams_change_no_exit_code(site, closed, words, code) -> None:
+    site.driver("acme", source=SHARED)
+    shell = f'"$0" -S -W error -m asynctasq {words} {closed}'
+    command = f"import os, sys; os.execvp('bash', ['bash', '-c', {shell!r}, sys.executable])"
+    ran = site.run("-c", command)
+    assert ran.returncode == code, ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert "NoneType" not in ran.stderr

@@ -244,7 +244,7 @@ def test_colours_that_a_program_prints_are_kept_and_nothing_else_of_it(terminal:
     shown = terminal(sys.executable, "-c", COLOURS)
     assert shown.ended() == 0
     assert shown.shows(r"^\\x1b\[31mnot red$")
-    assert shown.shows("^second line$")
+    assert shown.shows("^    second line$")
     assert shown.shows(r"^red\\x1b\[2J\\x1b\]8;;http://x\\x07link \[blue\]:smile:$")
     colours = {
         line.strip(): shown.screen.buffer[number][0].fg

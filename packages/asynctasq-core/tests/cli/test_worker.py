@@ -237,3 +237,62 @@ def test_nothing_in_its_log_moves_a_terminal(tmp_path: Path) -> None:
         _, errors = process.communicate(timeout=20)
     assert r"WARNING \x1b[31mred \x1b]0;title\x07 [bold]x[/bold]" in errors
     assert "\x1b" not in errors
+
+
+LOGS_ELSEWHERE = """
+import logging
+from asynctasq import memory, task
+
+logging.basicConfig(filename="shop.log", level=logging.INFO, format="%(levelname)s %(message)s")
+
+@task
+async def nothing() -> None: ...
+
+async def refuse(self):
+    raise ValueError("a bug")
+
+memory.MemoryDriver.open = refuse
+"""
+
+
+def test_an_application_that_logs_elsewhere_finds_there_why_its_worker_ended(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "shop.py").write_text(LOGS_ELSEWHERE)
+    with start(tmp_path, "--app", "shop", "--driver", "memory") as process:
+        _, errors = process.communicate(timeout=20)
+    assert errors.count("\n") == 1
+    assert errors.startswith("asynctasq: ValueError: a bug (")
+    log = (tmp_path / "shop.log").read_text()
+    assert "CRITICAL ValueError: a bug (" in log
+    assert "Traceback (most recent call last):" in log
+
+
+FORGES = """
+import logging
+from asynctasq import task
+
+@task
+async def log() -> None:
+    logging.warning("one\\n2026-01-01 00:00:00,000 1 INFO forged")
+
+log().dispatch_sync()
+"""
+
+
+def test_no_text_looks_like_another_record(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(FORGES)
+    with start(tmp_path, "--app", "shop", "--driver", "memory", "--max-tasks", "1") as process:
+        _, errors = process.communicate(timeout=20)
+    assert [line for line in errors.splitlines() if "forged" in line] == [
+        "    2026-01-01 00:00:00,000 1 INFO forged"
+    ]
+
+
+def test_an_app_that_raises_what_is_no_error_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text("import asyncio\nraise asyncio.CancelledError\n")
+    with start(tmp_path, "--app", "shop", "--driver", "memory") as process:
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert errors.startswith("asynctasq: --app shop: asyncio.exceptions.CancelledError (")
+    assert errors.count("\n") == 1

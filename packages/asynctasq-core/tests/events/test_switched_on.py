@@ -113,3 +113,11 @@ def test_what_is_no_subscriber_is_an_error(made) -> None:
     with pytest.raises(PluginError, match="subscriber 'acme' is none: it lacks open, __aiter__"):
         make_subscriber("acme", Config.get())
     assert plugins.subscribers() == ("acme",)
+
+
+def test_what_raises_while_it_is_made_is_an_error_of_its_plugin(made, site) -> None:
+    asynctasq.init({"driver": "memory", "enable_event_emitter_acme": True})
+    (site.folder / "acme_events.py").write_text("def Emitter(options, context): 1 / 0\n")
+    del sys.modules["acme_events"]
+    with pytest.raises(PluginError, match="emitter 'acme' cannot be made: ZeroDivisionError"):
+        asyncio.run(dispatch())

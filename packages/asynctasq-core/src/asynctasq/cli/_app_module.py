@@ -25,7 +25,9 @@ def import_app(name: str) -> None:
             import_module(name)
     except (ConfigError, PluginError):
         raise  # it is configured wrongly, which one line says
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise AsyncTasQError(f"--app {name}: {described(error)}{hint()}") from error
     if not found:
         raise ConfigError(f"--app {name}: no module of that name here or in the environment")

@@ -1,7 +1,7 @@
 """How an error ends a command: one clear line and an exit code; its traceback with ``--debug``.
 
 Exit codes: 1, what was asked for failed; 2, it was asked for wrongly: arguments, options of the
-configuration, a driver that is not there; 130, ended by Ctrl-C.
+configuration, a driver that is not there; 130, ended by Ctrl-C, where that is not how it ends well.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _MACHINERY: Final = (
     os.path.dirname(importlib.__file__) + os.sep,
     "<frozen ",
 )
+_UNNAMED: Final = ("builtins", "__main__")
 _PACKAGES: Final = ("site-packages", "dist-packages")
 
 
@@ -56,7 +57,9 @@ def guarded(work: Callable[[], int | None]) -> int:
     except click.Abort as error:
         interrupted = isinstance(error.__cause__ or error.__context__, KeyboardInterrupt)
         return _tell(error, "stopped", _INTERRUPTED if interrupted else _FAILED)
-    except Exception as error:
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:
         return told(error)
 
 
@@ -70,8 +73,7 @@ def told(error: BaseException) -> int:
 
 def described(error: BaseException) -> str:
     """An error that nobody expected: what it is, and the line of code that it comes from."""
-    lines = [line for line in traceback.format_exception_only(error) if line.strip()]
-    what = lines[-1].strip()
+    what = _what(error)
     if isinstance(error, SyntaxError) and error.filename:
         return f"{what} ({error.filename}, line {error.lineno})"
     frames = traceback.extract_tb(error.__traceback__)
@@ -79,6 +81,17 @@ def described(error: BaseException) -> str:
     if not (near := theirs or frames):
         return what
     return f"{what} ({near[-1].filename}, line {near[-1].lineno}, in {near[-1].name})"
+
+
+def _what(error: BaseException) -> str:
+    """Type and text, as at the end of a traceback, whatever its ``__str__`` does."""
+    kind = type(error)
+    module = "" if kind.__module__ in _UNNAMED else f"{kind.__module__}."
+    try:
+        text = error.msg if isinstance(error, SyntaxError) else str(error)
+    except Exception:
+        text = "(showing this error raised another)"
+    return f"{module}{kind.__qualname__}: {text}".removesuffix(": ")
 
 
 def _is_of_others(file: str) -> bool:
@@ -97,7 +110,9 @@ def _tell(error: BaseException, text: str, code: int) -> int:
 def _show_traceback(error: BaseException) -> None:
     """Without local variables, which hold passwords; and with nothing a terminal acts on."""
     link: BaseException | None = error
-    while link is not None:
+    seen: set[BaseException] = set()
+    while link is not None and link not in seen:  # what led to what may be a circle
+        seen.add(link)
         theirs = _without_machinery(link.__traceback__)
         link.__traceback__ = theirs if theirs or link.__cause__ else link.__traceback__
         link = link.__cause__ or link.__context__
@@ -134,4 +149,4 @@ def _warn(
     """A warning in one line too; where it comes from is told of those that are not ours."""
     ours = category.__module__.startswith("asynctasq.")
     where = "" if ours else f" ({filename}, line {lineno})"
-    click.echo(f"asynctasq: warning: {plain(str(message))}{where}", err=True)
+    click.echo(plain(f"asynctasq: warning: {message}{where}"), err=True)

@@ -37,9 +37,15 @@ _WIDTH: Final = max(len(kind.name) for kind in KINDS)
 
 def event_line(event: Event) -> str:
     """Times are those of this machine's calendar."""
-    at = datetime.fromtimestamp(event.at).strftime("%H:%M:%S.%f")[:-3]
     name = click.style(event.name.ljust(_WIDTH), fg=_COLOURS.get(type(event), "cyan"))
-    return f"{at}  {name}  {plain(_subject(event))}{plain(_detail(event))}"
+    return f"{_time(event.at)}  {name}  {plain(_subject(event))}{plain(_detail(event))}"
+
+
+def _time(at: float) -> str:
+    try:
+        return datetime.fromtimestamp(at).strftime("%H:%M:%S.%f")[:-3]
+    except (OverflowError, ValueError, OSError):  # whoever told it has no calendar
+        return "??:??:??.???"
 
 
 def _subject(event: Event) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import click
 
 from asynctasq.cli._command import Command
+from asynctasq.cli._output import is_terminal
 from asynctasq.config import Option, known_options, set_flags
 from asynctasq.driver import Secret
 from asynctasq.plugins import declared
@@ -78,10 +79,10 @@ def _read_secrets(names: Iterable[str]) -> dict[str, str]:
 
 
 def _read_secret(name: str) -> str:
-    if sys.stdin.isatty():
+    if is_terminal(sys.stdin):
         typed: str = click.prompt(f"--{_dashed(name)}", hide_input=True, err=True)
         return typed
-    if line := sys.stdin.readline():
+    if sys.stdin is not None and (line := sys.stdin.readline()):
         return line.rstrip("\r\n")
     raise click.UsageError(
         f"--{_dashed(name)} -: expected its value as a line on standard input, which has ended"

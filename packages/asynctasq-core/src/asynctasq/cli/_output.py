@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Final, TextIO
 
 import click
 import msgspec
 
 from asynctasq._text import plain
+
+_ENTITY: Final = re.compile(r"[^\n -~]")
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody sees or types it; a stream that was closed is None to Python."""
+    return stream is not None and stream.isatty()
 
 
 def lines(text: str) -> list[str]:
@@ -19,7 +27,24 @@ def lines(text: str) -> list[str]:
 
 def as_json(data: Any) -> None:
     """Print data for programs."""
-    click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2))
+    click.echo(_escaped(msgspec.json.format(msgspec.json.encode(data), indent=2).decode()))
+
+
+def as_json_line(data: Any) -> None:
+    """The same on one line, for a program that reads line by line."""
+    click.echo(_escaped(msgspec.json.encode(data).decode()))
+
+
+def _escaped(json: str) -> str:
+    """The same data, with nothing that a terminal acts on: that can stand inside strings only."""
+    return _ENTITY.sub(lambda found: _as_entity(found[0]), json)
+
+
+def _as_entity(character: str) -> str:
+    if character.isprintable():
+        return character
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 def table(
@@ -30,7 +55,7 @@ def table(
     The columns named in ``numbers`` are aligned on the right.
     """
     shown = [[plain(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty():
+    if is_terminal(sys.stdout):
         from asynctasq.cli._drawn import draw
 
         draw(heads, shown, numbers)

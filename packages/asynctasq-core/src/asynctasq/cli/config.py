@@ -45,4 +45,7 @@ def command(options: tuple[str, ...], json: bool) -> None:
 
 def _value(config: Config, name: str) -> Any:
     value = getattr(config, name)
-    return str(value) if isinstance(value, Secret) else value
+    if isinstance(value, Secret):
+        return str(value)
+    # What is no UTF-8 in the environment is no text that JSON could hold.
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value

@@ -9,11 +9,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import click
-import msgspec
 
 from asynctasq._text import plain
 from asynctasq.cli._backend import BackendCommand
 from asynctasq.cli._event_line import KINDS, event_line
+from asynctasq.cli._output import as_json_line
 from asynctasq.cli._queue_name import queue_name
 from asynctasq.config import Config, current, make_subscriber
 from asynctasq.errors import DriverUnavailable, PluginError
@@ -54,11 +54,17 @@ def command(name: str | None, kinds: tuple[str, ...], queue: str | None, json: b
     name = name or _only_one()
     config = current().config
 
+    show_one = as_json_line if json else _show_line
+
     def show(event: Event) -> None:
         if (not kinds or event.name in kinds) and (queue is None or queue in _queues(event)):
-            click.echo(msgspec.json.encode(event) if json else event_line(event))
+            show_one(event)
 
     asyncio.run(_until_stopped(_follow(name, config, show)))
+
+
+def _show_line(event: Event) -> None:
+    click.echo(event_line(event))
 
 
 def _only_one() -> str:

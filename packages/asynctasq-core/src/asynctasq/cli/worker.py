@@ -11,10 +11,10 @@ import click
 
 from asynctasq.app import run
 from asynctasq.cli._app_module import import_app
-from asynctasq.cli._errors import told
+from asynctasq.cli._errors import described, told
 from asynctasq.cli._exits import MEANING, end_at_once
 from asynctasq.cli._flags import ConfiguredCommand, secrets_read
-from asynctasq.cli._log import set_up
+from asynctasq.cli._log import TOLD, set_up
 from asynctasq.cli.screen._terminal import shows_screen
 from asynctasq.cli.supervisor import end_of, obey, supervise
 from asynctasq.config import current
@@ -104,11 +104,11 @@ def command(
     shutdown_timeout to finish, and what has not is given back. A second one ends at once; what
     ran is run again when its lease ends. Log lines carry the id of their process.
     """
-    set_up()
     if workers > 1 and supervisor_fd is None:
         # As this process was started, options of the interpreter included, and nothing added to
         # the process list: each worker reads the configuration itself.
         again = (sys.executable, *sys.orig_argv[1:])
+        set_up()
         shows = shows_screen(screen)
         secrets = secrets_read(click.get_current_context())
         done = max_tasks is not None
@@ -116,6 +116,7 @@ def command(
     supervisor = None if supervisor_fd is None else end_of(supervisor_fd)
     shows = supervisor is None and shows_screen(screen)
     import_app(app)
+    set_up()
     if not TASKS.names():
         _logger.warning("--app %s: it defines no task, so this worker can run none", app)
     if workers > 1:
@@ -150,6 +151,8 @@ def _ended(worker: Worker) -> int:
         run(_work(worker))
     except Exception as error:
         told(error)
+        # For logs of the application's own, which nobody reads on standard error.
+        _logger.critical("%s", described(error), exc_info=error, extra=TOLD)
         return worker.exit_code or ExitCode.FAILED
     return worker.exit_code
 

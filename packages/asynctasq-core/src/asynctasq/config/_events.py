@@ -7,7 +7,7 @@ from typing import Any, Final
 from asynctasq.config._config import Config
 from asynctasq.errors import PluginError
 from asynctasq.events import EventEmitter, EventsContext, EventSubscriber
-from asynctasq.plugins import emitter, subscriber
+from asynctasq.plugins import emitter, subscriber, told
 
 _SWITCHES: Final = "enable_event_emitter_"
 
@@ -28,7 +28,10 @@ def make_subscriber(name: str, config: Config) -> EventSubscriber:
 
 def _made(kind: str, name: str, make: Any, config: Config, *methods: str) -> Any:
     context = EventsContext(channel=config.events_channel, url=config.events_redis_url)
-    made = make(config.driver_options(name), context)
+    try:
+        made = make(config.driver_options(name), context)
+    except Exception as error:
+        raise PluginError(f"event {kind} {name!r} cannot be made: {told(error)}") from error
     if missing := [method for method in methods if not callable(getattr(made, method, None))]:
         raise PluginError(f"event {kind} {name!r} is none: it lacks {', '.join(missing)}")
     return made

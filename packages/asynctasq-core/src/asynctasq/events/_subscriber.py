@@ -40,7 +40,8 @@ class EventSubscriber(Protocol):
         ...
 
     def __aiter__(self) -> AsyncIterator[Event]:
-        """Events in the order in which each process told them; waits for the next.
+        """Events in the order in which each process told them; waits for the next. What comes by
+        and is no batch of events (`decode_events` raises ValueError) is passed over.
 
         Raises `DriverUnavailable` when the connection is lost: who goes on makes another one.
         """

@@ -1,7 +1,7 @@
 """Events as bytes: a MessagePack array (https://msgpack.org) of maps, each with its name.
 
 An event of a kind that the reader does not know, from a newer version, is passed over; so is a
-field. Golden bytes stay in the tests.
+field, and an event that is damaged. Golden bytes stay in the tests.
 """
 
 from __future__ import annotations
@@ -57,5 +57,5 @@ def _known(batch: Iterable[Raw]) -> Iterable[AnyEvent]:
     for raw in batch:
         try:
             yield _events.decode(raw)
-        except msgspec.ValidationError:  # of another kind, or of a version that changed it
-            continue
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            continue  # of another kind, of a version that changed it, or damaged

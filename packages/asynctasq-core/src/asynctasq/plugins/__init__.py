@@ -26,6 +26,7 @@ from asynctasq.plugins._found import OPTIONS as OPTIONS
 from asynctasq.plugins._found import SUBSCRIBERS as SUBSCRIBERS
 from asynctasq.plugins._found import found as _found
 from asynctasq.plugins._found import namesake as namesake
+from asynctasq.plugins._found import told as told
 from asynctasq.plugins._found import unreadable as unreadable
 from asynctasq.plugins._installed import InstalledDriver as InstalledDriver
 from asynctasq.plugins._installed import NotInstalled as NotInstalled

@@ -9,6 +9,7 @@ from contextvars import copy_context
 from inspect import isawaitable
 from typing import Any
 
+from asynctasq._text import plain
 from asynctasq.codec import encode
 from asynctasq.config import Config
 from asynctasq.driver import Failure, Outcome, Release
@@ -186,7 +187,7 @@ def wants_retry(work: Runnable, error: BaseException) -> bool:
 def _unreadable(error: BaseException) -> PayloadError:
     if isinstance(error, PayloadError):
         return error
-    return PayloadError(f"the task cannot be made: {type(error).__qualname__}: {error}")
+    return PayloadError(plain(f"the task cannot be made: {type(error).__qualname__}: {error}"))
 
 
 async def _call_failed(job: Job) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 import click
 from msgspec import Struct
 
-from asynctasq.cli._output import as_json
+from asynctasq.cli._output import as_json, is_terminal
 from asynctasq.cli.tasks._refs import Wanted, find_all
 from asynctasq.cli.tasks._store import stored, with_store
 from asynctasq.driver import Driver, TaskRef, TaskState, TaskStore
@@ -32,11 +32,13 @@ def check_choice(tasks: Sequence[Wanted], everything: bool) -> None:
         raise click.UsageError("name tasks, or give --all: one of both")
 
 
-def change_named(tasks: Sequence[Wanted], change: Change) -> Changed:
-    """Change these tasks. Where one is not there, none is changed."""
+def change_named(tasks: Sequence[Wanted], queue: str | None, change: Change) -> Changed:
+    """Change these tasks, of this queue unless they say another. Where one is not there, none is
+    changed."""
+    wanted = [(named or queue, id) for named, id in tasks]
 
     async def work(driver: Driver, store: TaskStore) -> Changed:
-        refs = await find_all(driver, store, tasks)
+        refs = await find_all(driver, store, wanted)
         return _result(refs, await change(store, refs))
 
     return with_store(work)
@@ -76,6 +78,6 @@ def _result(refs: Sequence[TaskRef], done: Iterable[TaskRef]) -> Changed:
 
 def _progress(batches: range) -> AbstractContextManager[Iterable[int]]:
     """The same numbers; with a bar on a terminal, where there are many."""
-    if len(batches) < 2 or not sys.stderr.isatty():
+    if len(batches) < 2 or not is_terminal(sys.stderr):
         return nullcontext(batches)
     return click.progressbar(batches, file=sys.stderr, show_eta=True)

@@ -39,13 +39,13 @@ def with_store(work: Work[T]) -> T:
 
 
 async def stored(
-    store: TaskStore, states: Sequence[TaskState], queue: str | None
+    store: TaskStore, states: Sequence[TaskState], queue: str | None, page_of: int = _PAGE
 ) -> AsyncIterator[StoredTask]:
-    """Every task in one of these states, state by state; a page at a time is asked for."""
+    """Every task in one of these states, state by state; so many at a time are asked for."""
     for state in states:
         cursor: str | None = None
         while True:
-            page = await store.list(state, queue, _PAGE, cursor)
+            page = await store.list(state, queue, min(page_of, _PAGE), cursor)
             for task in page.tasks:
                 yield task
             if (cursor := page.cursor) is None:

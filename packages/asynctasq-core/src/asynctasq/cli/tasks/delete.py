@@ -35,8 +35,7 @@ def command(
     """
     check_choice(tasks, everything)
     if not everything:
-        named = [(of or queue, id) for of, id in tasks]
-        changed = change_named(named, lambda store, refs: store.delete(refs))
+        changed = change_named(tasks, queue, lambda store, refs: store.delete(refs))
     elif state is None:
         raise click.UsageError("--all: say with --status which tasks are meant")
     else:

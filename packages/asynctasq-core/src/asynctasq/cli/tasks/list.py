@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from asynctasq.cli._backend import BackendCommand
-from asynctasq.cli._output import as_json, table
+from asynctasq.cli._output import as_json, is_terminal, table
 from asynctasq.cli.tasks._store import STATES, json_option, queue_option, stored, with_store
 from asynctasq.cli.tasks._view import TaskView, attempts, error, moment, view
 from asynctasq.driver import Driver, TaskState, TaskStore
@@ -38,7 +38,7 @@ def command(states: tuple[TaskState, ...], queue: str | None, limit: int, json: 
 
     async def listed(_driver: Driver, store: TaskStore) -> list[TaskView]:
         found: list[TaskView] = []
-        async for task in stored(store, states or STATES, queue):
+        async for task in stored(store, states or STATES, queue, limit + 1):
             found.append(view(task))
             if len(found) > limit:  # one more, to know that there are more
                 break
@@ -51,7 +51,7 @@ def command(states: tuple[TaskState, ...], queue: str | None, limit: int, json: 
         table(_HEADS, [_row(task) for task in found[:limit]], numbers=("attempt",))
     else:
         click.echo("no such tasks", err=True)
-    if len(found) > limit and (not json or sys.stderr.isatty()):
+    if len(found) > limit and (not json or is_terminal(sys.stderr)):
         click.echo(f"there are more than these {limit}: see --limit", err=True)
 
 

@@ -24,9 +24,5 @@ def command(tasks: tuple[Wanted, ...], everything: bool, queue: str | None, json
     if everything:
         changed = change_all("dead", queue, lambda store, refs: store.retry_dead(refs))
     else:
-        changed = change_named(_of(queue, tasks), lambda store, refs: store.retry_dead(refs))
+        changed = change_named(tasks, queue, lambda store, refs: store.retry_dead(refs))
     conclude(changed, "retried", "is not dead, so there is nothing to retry", json)
-
-
-def _of(queue: str | None, tasks: tuple[Wanted, ...]) -> list[Wanted]:
-    return [(named or queue, id) for named, id in tasks]
