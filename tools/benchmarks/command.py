@@ -56,7 +56,7 @@ class Refused(click.ClickException):
     help="An option of core or of a driver, for all measurements; may be given several times.",
 )
 @click.option("--only", metavar="NAME,...", help="Only these measurements, or those of these rows.")
-@click.option("--quick", is_flag=True, help="Fewer tasks: less than a minute, and less telling.")
+@click.option("--quick", is_flag=True, help="Fewer tasks: a minute each, and less telling.")
 @click.option(
     "--scale",
     default=1.0,

@@ -24,7 +24,7 @@ def show(report: Report, console: Console) -> None:
     for line in (
         f"{machine.cpus} CPUs, {machine.system} {machine.architecture}, {machine.python}, "
         f"{machine.loop}; {versions}",
-        f"size: {report.size}; medians of {report.repeat}",
+        f"size: {_size(report)}; medians of {report.repeat}",
     ):
         console.print(line, highlight=False)
     for driver in report.drivers:
@@ -57,6 +57,10 @@ def cells(row: Row) -> tuple[str, ...]:
     floor = "" if row.floor is None else number(row.floor)
     ratio = "" if row.ratio is None else f"{row.ratio:.3f}"
     return row.name, row.title, measured, floor, ratio, wanted(row.wanted, row.unit)
+
+
+def _size(report: Report) -> str:
+    return report.size if report.size == "full" else f"{report.size}, too few tasks to judge by"
 
 
 def holds(row: Row) -> str:

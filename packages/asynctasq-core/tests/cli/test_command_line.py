@@ -104,6 +104,20 @@ def test_wrong_usage_is_one_line_that_says_where_help_is(site) -> None:
     assert re.fullmatch(r"asynctasq: No such option.*--jsn.*--help tells more\)\n", ran.stderr)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("worke",), "no command 'worke'; did you mean 'worker'?"),
+        (("tasks", "lst"), "no command 'lst'; did you mean 'list'?"),
+        (("xyz",), "no command 'xyz' ("),
+    ],
+)
+def test_a_command_that_is_not_there_is_answered_with_the_nearest(site, words, said) -> None:
+    ran = site.run("-m", "asynctasq", *words)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(f"asynctasq: {said}")
+
+
 def test_help_imports_no_command_no_driver_and_no_rich(site) -> None:
     site.driver("fast")
     code = (

@@ -109,3 +109,14 @@ def test_a_secret_that_does_not_come_is_an_error(site) -> None:
     ran = site.run("-m", "asynctasq", "config", "--events-redis-url", "-", input="")
     assert (ran.returncode, ran.stdout) == (2, "")
     assert "--events-redis-url -: expected its value as a line on standard input" in ran.stderr
+
+
+def test_help_of_other_commands_lists_the_driver_and_its_options_and_takes_all(site) -> None:
+    site.driver("tiny", options="class Options(Struct, frozen=True):\n    tiny_depth: int = 3\n")
+    shown = site.run("-m", "asynctasq", "config", "--help").stdout
+    assert "--driver" in shown
+    assert "--tiny-depth" in shown
+    assert "--stop-grace" not in shown
+    assert "asynctasq worker --help" in shown
+    ran = site.run("-m", "asynctasq", "config", "stop_grace", "--stop-grace", "9")
+    assert ran.stdout.split()[3:5] == ["stop_grace", "9.0"]

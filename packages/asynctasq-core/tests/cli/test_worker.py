@@ -143,6 +143,25 @@ def test_an_app_without_tasks_gets_one_warning(tmp_path: Path) -> None:
     assert ["--app shop: it defines no task" in line for line in before].count(True) == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [((), False), (("--queues", "mial,other"), True), (("--queues", "mial,default"), False)],
+)
+def test_queues_that_no_task_of_the_app_is_sent_to_get_one_warning(
+    app: Path, words: tuple[str, ...], warned: bool
+) -> None:
+    with start(app, "--app", "shop", "--driver", "memory", *words) as process:
+        assert process.stderr is not None
+        before = []
+        while "worker_online" not in (line := process.stderr.readline()):
+            before.append(line)
+            assert line
+        process.terminate()
+        process.communicate(timeout=20)
+    said = "--queues mial,other: the tasks of shop are sent to default"
+    assert [said in line for line in before] == [True] * warned
+
+
 def test_ends_with_0_when_as_many_tasks_have_run_as_were_to(app: Path) -> None:
     with start(app, "--app", "shop", "--driver", "memory", "--max-tasks", "1") as process:
         shown, errors = process.communicate(timeout=20)

@@ -312,7 +312,7 @@ async def test_arguments_that_do_not_fit_are_given_back(
 ) -> None:
     message = await put(f"{shop.__name__}.die", journal=3)
     async with Worker([queue]) as worker:
-        await until(lambda: "cannot read task" in caplog.text, 10)
+        await until(lambda: "cannot be run here" in caplog.text, 10)
     left = await memory.get(message.ref)
     assert left is not None
     assert (left.state, left.attempt, left.deliveries) == ("scheduled", 1, 0)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from asynctasq.cli._errors import switch_on_debug
+from asynctasq.plugins import nearest
 
 
 class _Formatter(click.HelpFormatter):
@@ -58,6 +59,15 @@ class Group(Command, click.Group):
         module = import_module(f"{self._modules}{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in self._summaries:
+            near = nearest(args[0], self._summaries)
+            meant = f"; did you mean {near!r}?" if near else ""
+            raise click.UsageError(f"no command {args[0][:200]!r}{meant}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -7,7 +7,7 @@ its place reads it from standard input, a line for each.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 import click
@@ -25,8 +25,11 @@ _CORE: Final = "Configuration"
 class ConfiguredCommand(Command):
     """A command that takes, beside its own flags, one for each option, and sets what was given.
 
-    A flag of the command itself keeps its name.
+    A flag of the command itself keeps its name. In help stand the options of drivers, and those of
+    core in ``listed`` (None: all).
     """
+
+    listed: Collection[str] | None = None
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         own = super().get_params(ctx)
@@ -54,13 +57,18 @@ class ConfiguredCommand(Command):
         sections: dict[str, list[tuple[str, str]]] = {}
         options = self._options()
         for param in self.get_params(ctx):
-            configures = param.name in options
-            title = owners.get(param.name or "", _CORE) if configures else "Options"
+            name = param.name or ""
+            title = owners.get(name, _CORE) if name in options else "Options"
+            if title == _CORE and self.listed is not None and name not in self.listed:
+                continue
             if isinstance(param, click.Option) and (record := param.get_help_record(ctx)):
                 sections.setdefault(title, []).append(record)
         for title, records in sections.items():
             with formatter.section(title):
                 formatter.write_dl(records)
+        if self.listed is not None:
+            formatter.write_paragraph()
+            formatter.write_text("The other options are flags too: see asynctasq worker --help.")
 
     def _options(self) -> Mapping[str, Option]:
         """Those that are flags here."""

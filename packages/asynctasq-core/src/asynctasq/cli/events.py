@@ -25,7 +25,11 @@ _LONGEST_PAUSE: Final = 5.0
 _NAMES: Final = [kind.name for kind in KINDS]
 
 
-@click.command(cls=BackendCommand)
+class _Command(BackendCommand):
+    listed = ("driver", "events_redis_url", "events_channel")
+
+
+@click.command(cls=_Command)
 @click.option(
     "--from",
     "name",

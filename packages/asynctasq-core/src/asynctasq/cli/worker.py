@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 import click
 
 from asynctasq.app import run
+from asynctasq.cli._advice import advice
 from asynctasq.cli._app_module import import_app
 from asynctasq.cli._errors import described, told
 from asynctasq.cli._exits import MEANING, end_at_once
@@ -20,7 +21,6 @@ from asynctasq.cli.supervisor import end_of, obey, supervise
 from asynctasq.config import current
 from asynctasq.errors import ConfigError
 from asynctasq.plugins import driver_class
-from asynctasq.tasks import TASKS
 from asynctasq.worker import ExitCode, Worker
 
 _logger = logging.getLogger("asynctasq.worker")
@@ -72,8 +72,9 @@ _EXIT_CODES = "\n".join(
     "--max-tasks",
     metavar="N",
     type=click.IntRange(min=1),
-    help="End with 0 after N tasks have run; with --workers, each process after N of its own. "
-    "Processes that have ended so are not replaced, and the command ends with the last of them.",
+    help="End with 0 after N runs, each attempt being one; with --workers, each process after N "
+    "of its own. Processes that have ended so are not replaced, and the command ends with the last "
+    "of them.",
 )
 @click.option(
     "--stuck-after",
@@ -117,13 +118,13 @@ def command(
     shows = supervisor is None and shows_screen(screen)
     import_app(app)
     set_up()
-    if not TASKS.names():
-        _logger.warning("--app %s: it defines no task, so this worker can run none", app)
     if workers > 1:
         _check_driver(workers)
-    names = [name.strip() for name in (queues or "").split(",")]
+    names = [name.strip() for name in (queues or "").split(",") if name.strip()]
+    for text in advice(app, names):
+        _logger.warning("%s", text)
     worker = Worker(
-        tuple(name for name in names if name),
+        names,
         concurrency=concurrency,
         fair=fair,
         max_tasks=max_tasks,

@@ -132,7 +132,10 @@ def _missing(loaded: type) -> list[str]:
 
 def _not_installed(name: str) -> str:
     there = sorted({each.name for each in of_group(DRIVERS)})
-    text = f"driver {name!r} is not installed; installed: {', '.join(there)}"
+    text = (
+        f"driver {name!r} is not installed; installed: {', '.join(there)} (the option driver, or "
+        "ASYNCTASQ_DRIVER, chooses)"
+    )
     meant = name if name in OWN else nearest(name, {*there, *OWN})
     if meant is not None and meant != name:
         text += f"; did you mean {meant!r}?"

@@ -176,7 +176,7 @@ class Slots:
         seen_for = self._unreadable.seconds(job.delivery.ref)
         config = self._config
         if seen_for == 0:
-            logger.warning("cannot read task %s: %s", job.delivery.ref, error)
+            logger.warning("task %s is given back, as it cannot be run here: %s", job, error)
         return after_unreadable(
             job.delivery, Failure.of(error), seen_for, config.unknown_task_grace, config.dead_ttl
         )

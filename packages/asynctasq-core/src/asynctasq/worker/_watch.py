@@ -75,7 +75,7 @@ class Watch:
             self._main.call_soon_threadsafe(self._answer)
         if asked_at is None or now - asked_at <= BLOCKED:
             if self.blocked.is_set():
-                logger.warning("the event loop goes on")
+                logger.warning("the event loop goes on: it is no longer blocked")
                 self._slots.pause(False)
                 self._vitals.blocked = None
             self.blocked.clear()
@@ -85,7 +85,7 @@ class Watch:
             culprit = self._culprit()
             self._vitals.blocked = culprit, asked_at
             logger.warning(
-                "%s blocks the event loop since %.1f s: no other task goes on; leases are "
+                "%s blocks the event loop, for %.1f s so far: no other task goes on; leases are "
                 "renewed. It is here:\n%s",
                 culprit,
                 now - asked_at,

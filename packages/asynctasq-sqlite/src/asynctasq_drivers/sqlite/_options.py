@@ -14,7 +14,7 @@ class SqliteOptions(Struct, frozen=True, kw_only=True):
         str,
         Meta(
             min_length=1,
-            description="the file; a relative path counts from where the driver is opened",
+            description="the file; relative to the working directory of each process",
         ),
     ] = "asynctasq.db"
     sqlite_synchronous: Annotated[

@@ -80,10 +80,6 @@ class Session:
                 f"sqlite file {self.path}: write-ahead logging is not possible there (journal_mode "
                 f"is {mode}); it needs an ordinary file on a local file system"
             )
-        if not os.access(self.path, os.W_OK):
-            raise BackendRefused(
-                f"sqlite file {self.path}: it is read-only; give this user write permission"
-            )
         self.file: FileId = _found(self.path)
 
     def close(self) -> None:
@@ -166,6 +162,26 @@ class Session:
 
 
 def _check_place(path: Path, create: bool) -> None:
+    """Refuse what SQLite would open and leave files beside that lock others out, or tell badly."""
+    try:
+        _check_kind(path, create)
+    except OSError as error:
+        raise BackendRefused(
+            f"sqlite file {path}: it cannot be looked for ({error.strerror}): this user must be "
+            "allowed to enter its folders"
+        ) from error
+    # Of who may only read the file, SQLite would make -wal and -shm files that the others, who may
+    # write it, cannot.
+    for place in (path, path.parent) if path.exists() else (path.parent,):
+        if not os.access(place, os.R_OK | os.W_OK):
+            kind = "file" if place == path else "folder"
+            raise BackendRefused(
+                f"sqlite file {path}: its {kind} is read-only, or cannot be read; give this user "
+                "read and write permission to both file and folder"
+            )
+
+
+def _check_kind(path: Path, create: bool) -> None:
     if path.is_dir():
         raise BackendRefused(f"sqlite file {path}: that is a folder; sqlite_path names a file")
     if not path.parent.is_dir():
