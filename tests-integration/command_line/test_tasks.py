@@ -176,6 +176,8 @@ def test_many_are_changed_in_several_batches(shop: Shop) -> None:
         (("retry", UNKNOWN, "--all"), "name tasks, or give --all: one of both"),
         (("list", "--status", "gone"), "'gone' is not one of"),
         (("delete", "--all", "--status", "running", "--yes"), "'running' is not one of"),
+        (("delete", UNKNOWN, "--status", "dead"), "--status goes with --all"),
+        (("retry", f"mail/{UNKNOWN}", "--queue", "vip"), "a task of queue 'mail' is named"),
     ],
 )
 def test_what_cannot_be_meant_is_one_line_and_exit_code_2(
@@ -187,13 +189,23 @@ def test_what_cannot_be_meant_is_one_line_and_exit_code_2(
     assert ran.stderr.count("\n") == 1
 
 
-def test_a_task_that_no_version_here_can_read_is_listed_shown_and_deleted(shop: Shop) -> None:
+ODD_YEAR = (
+    b"\x9a\x01\xa1x\x81\xa1x\xc7\x0c\xff\x3b\x9a\xc9\xff\x00\x00\x00\x3a\xff\xf4\x41\x7f"
+    b"\x03\xa5fixed\x00\x00\xc0\xc0\xc2"
+)
+"""An envelope with an argument of the year 10,000, which Python's calendar has not."""
+
+
+@pytest.mark.parametrize("body", [b"\xc1junk", ODD_YEAR, b""])
+def test_a_task_that_no_version_here_can_read_is_listed_shown_and_deleted(
+    shop: Shop, body: bytes
+) -> None:
     code = (
         "import asyncio\nfrom asynctasq.config import Config, make_driver\n"
         "from asynctasq.driver import Message\n"
         "async def main():\n"
         "    driver = make_driver('sqlite', Config.get())\n    await driver.open()\n"
-        "    message = Message(queue='q', body=b'\\xc1junk', visibility_timeout=5)\n"
+        f"    message = Message(queue='q', body={body!r}, visibility_timeout=5)\n"
         "    await driver.enqueue([message])\n    print(message.id)\n    await driver.close()\n"
         "asyncio.run(main())"
     )
@@ -223,3 +235,8 @@ def test_json_holds_nothing_that_a_terminal_acts_on_and_all_of_the_text(shop: Sh
         assert "üñ日本" in shown
         seen = json.loads(shown)
         assert (seen[0] if words[1] == "list" else seen)["args"]["name"] == name
+
+
+def test_a_task_that_is_named_twice_is_changed_and_counted_once(filled: Shop) -> None:
+    first, _ = ids(filled, "dead")
+    assert filled.shown("tasks", "retry", first, f"mail/{first}", first) == "1 task(s) retried\n"

@@ -17,7 +17,7 @@ from asynctasq.errors import PayloadError
 from asynctasq.retry import RetryStrategy
 
 VERSION = 1
-_Seconds: TypeAlias = Annotated[float, Meta(ge=0)]
+_Seconds: TypeAlias = Annotated[float, Meta(ge=0, le=1e12)]
 
 
 class Envelope(Struct, array_like=True, frozen=True, gc=False):

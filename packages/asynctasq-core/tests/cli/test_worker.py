@@ -7,7 +7,8 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +23,14 @@ async def hello(name: str) -> None:
 
 hello("world").dispatch_sync()
 """
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait for something that another process does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @contextmanager
@@ -315,3 +324,60 @@ def test_an_app_that_raises_what_is_no_error_is_told_in_one_line(tmp_path: Path)
     assert process.returncode == 1
     assert errors.startswith("asynctasq: --app shop: asyncio.exceptions.CancelledError (")
     assert errors.count("\n") == 1
+
+
+UNREAD = """
+import logging, threading, time
+from asynctasq import task
+
+@task(visibility_timeout=1)
+async def say() -> None:
+    for number in range(3000):
+        logging.warning("%s %s", number, "x" * 100)
+    open("said", "w").close()
+
+@task(visibility_timeout=1, max_attempts=1)
+def hold() -> None:
+    open("gate").close()
+
+hold().dispatch_sync()
+say().dispatch_sync()
+"""
+
+
+def test_a_log_that_nobody_reads_stops_neither_tasks_nor_leases_nor_signals(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "shop.py").write_text(UNREAD)
+    os.mkfifo(tmp_path / "gate")
+    with start(tmp_path, "--app", "shop", "--driver", "memory", "--max-tasks", "2") as process:
+        until(lambda: (tmp_path / "said").exists())
+        time.sleep(1.5)  # longer than a lease that is not renewed
+        with (tmp_path / "gate").open("w"):
+            pass
+        until(lambda: process.poll() is not None)
+        assert process.returncode == 0
+
+
+KEYBOARD = """
+from asynctasq import task
+
+@task(max_attempts=2, retry_delay=0)
+async def interrupt() -> None:
+    raise KeyboardInterrupt("of its own")
+
+@task
+async def fine() -> None:
+    print("fine", flush=True)
+
+interrupt().dispatch_sync()
+fine().delay(0.2).dispatch_sync()
+"""
+
+
+def test_a_keyboard_interrupt_of_a_task_is_a_failed_attempt_of_it(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(KEYBOARD)
+    with start(tmp_path, "--app", "shop", "--driver", "memory", "--max-tasks", "3") as process:
+        shown, errors = process.communicate(timeout=20)
+    assert (process.returncode, shown) == (0, "fine\n")
+    assert "is dead on attempt 2 (queue default): KeyboardInterrupt: of its own" in errors

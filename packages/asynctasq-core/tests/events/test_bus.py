@@ -139,7 +139,17 @@ class Failing:
 
 
 @pytest.mark.parametrize("at_once", [False, True])
-@pytest.mark.parametrize("error", [ValueError("no"), asyncio.CancelledError(), StopIteration()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("no"),
+        asyncio.CancelledError(),
+        StopIteration(),
+        SystemExit(3),
+        KeyboardInterrupt(),
+        GeneratorExit(),
+    ],
+)
 def test_an_emitter_that_raises_keeps_no_other_from_being_told(
     recorder, reached, caplog: pytest.LogCaptureFixture, error: BaseException, at_once: bool
 ) -> None:
@@ -152,6 +162,37 @@ def test_an_emitter_that_raises_keeps_no_other_from_being_told(
     assert failing.told == 3
     assert recorder.closed == 1
     assert caplog.text.count("event emitter 'Failing' failed") == 4
+
+
+class Stopping:
+    """An emitter that ends what is not its own."""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    async def emit(self, events: Any) -> None:
+        if self.how == "stops the loop":
+            asyncio.get_running_loop().stop()
+        elif task := asyncio.current_task():
+            task.cancel()
+        await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+@pytest.mark.parametrize("how", ["stops the loop", "cancels the task"])
+def test_an_emitter_that_stops_the_loop_loses_events_and_no_more(
+    recorder, reached, how: str, new_threads
+) -> None:
+    bus = EventBus([recorder, Stopping(how)])
+    for number in range(3):
+        bus.emit(event(number))
+        assert reached(lambda expected=number + 1: len(recorder.events) == expected)
+    bus.close_now()
+    assert not new_threads()
+    bus.emit(event())
+    assert bus.dropped == 1
 
 
 class Choosing:

@@ -15,7 +15,7 @@ from asynctasq.cli._app_module import import_app
 from asynctasq.cli._errors import described, told
 from asynctasq.cli._exits import MEANING, end_at_once
 from asynctasq.cli._flags import ConfiguredCommand, secrets_read
-from asynctasq.cli._log import TOLD, set_up
+from asynctasq.cli._log import TOLD, set_up, written
 from asynctasq.cli.screen._terminal import shows_screen
 from asynctasq.cli.supervisor import end_of, obey, supervise
 from asynctasq.config import current
@@ -55,14 +55,14 @@ _EXIT_CODES = "\n".join(
     "--concurrency",
     default=10,
     show_default=True,
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=100_000),
     help="How many tasks run at a time, in each process.",
 )
 @click.option(
     "--workers",
     default=1,
     show_default=True,
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=1000),
     help="How many processes run. With more than one, a process that dies is replaced, after a "
     "pause that doubles from 1 to 30 seconds and begins anew when one has run for a minute. One "
     "that ends with exit code 2 ends all.",
@@ -135,6 +135,8 @@ def command(
         obey(supervisor, worker)
     with _shown(worker) if shows else nullcontext():
         code = _ended(worker)
+    if not written():
+        end_at_once(code)  # leaving in the usual way would wait for whoever does not read the log
     sys.exit(code)
 
 
@@ -151,6 +153,7 @@ def _ended(worker: Worker) -> int:
     try:
         run(_work(worker))
     except Exception as error:
+        written()  # first what led to it
         told(error)
         # For logs of the application's own, which nobody reads on standard error.
         _logger.critical("%s", described(error), exc_info=error, extra=TOLD)

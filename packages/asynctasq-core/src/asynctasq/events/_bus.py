@@ -8,6 +8,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from asynctasq.events._emitter import EventEmitter, Selective
 from asynctasq.events._logging import LoggingEventEmitter
@@ -115,16 +116,29 @@ class _Teller:
         """There is something to tell; costs nothing while it is known."""
         if not self._awake:
             self._awake = True
-            self._loop.call_soon_threadsafe(self._news.set)
+            self._ring()
 
     def stop(self) -> None:
         """Tell the rest, close the emitters and end; does not wait for that."""
         self._stopping = True
-        self._loop.call_soon_threadsafe(self._news.set)
+        self._ring()
+
+    def _ring(self) -> None:
+        with suppress(RuntimeError):  # its loop is closed: it has told what there was
+            self._loop.call_soon_threadsafe(self._news.set)
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            while not self._has_told(runner):
+                logger.error("an event emitter has stopped the loop of all emitters: it goes on")
+
+    def _has_told(self, runner: asyncio.Runner) -> bool:
+        """Tell, for as long as there may be something; False: an emitter has ended that."""
+        try:
             runner.run(self._tell())
+        except (asyncio.CancelledError, RuntimeError):
+            return self._stopping
+        return True
 
     async def _tell(self) -> None:
         while not self._stopping or self._waiting:
@@ -144,5 +158,5 @@ async def _shielded(
     """What an emitter raises is logged, and keeps no other from being told."""
     try:
         await method(*batch)
-    except (Exception, asyncio.CancelledError):
+    except BaseException:  # a SystemExit ends no more than this either
         logger.exception("event emitter %r failed", type(emitter).__qualname__)

@@ -41,7 +41,13 @@ class Engine:
     """Fetches, settles, renews, watches and stops. Made on the main loop, run in its own thread."""
 
     def __init__(
-        self, settings: Settings, orders: Orders, report: Reporter, vitals: Vitals
+        self,
+        settings: Settings,
+        orders: Orders,
+        report: Reporter,
+        vitals: Vitals,
+        *,
+        interruptible: bool,
     ) -> None:
         self.loop = (fastest_loop() or asyncio.new_event_loop)()
         self._settings = settings
@@ -66,7 +72,9 @@ class Engine:
         self._broken: asyncio.Future[None] = self.loop.create_future()
         """Ends with the error of a hand-over between the loops."""
         ended: Mailbox[Ended] = Mailbox(self.loop, self._ended, self._break)
-        self._runner = Runner(settings.config, self._slots.tray, report, ended)
+        self._runner = Runner(
+            settings.config, self._slots.tray, report, ended, interruptible=interruptible
+        )
         self._starts: Mailbox[Job] = Mailbox(self._main, self._runner.start, self._break)
         self._stops: Mailbox[Job] = Mailbox(self._main, self._runner.stop, self._break)
         report.dead = Mailbox(self._main, self._runner.call_failed, self._break)

@@ -39,11 +39,15 @@ class Runner:
         tray: Tray,
         report: Reporter,
         ended: Mailbox[Ended],
+        *,
+        interruptible: bool,
     ) -> None:
         self._config = config
         self._tray = tray
         self._report = report
         self._ended = ended
+        self._interruptible = interruptible
+        """Whether a Ctrl-C may come as an error of what runs; not where signals are handled."""
         self._loop = asyncio.get_running_loop()
         # Not the context of whoever frees a slot: what a task sets there is its own.
         self._context = copy_context()
@@ -87,10 +91,11 @@ class Runner:
             outcome = self._after_success(job, await self._execute(job))
         except asyncio.CancelledError as error:
             outcome = self._after_cancel(job, error)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
             outcome = self._after_error(job, error)
+            if isinstance(error, KeyboardInterrupt) and self._interruptible:
+                self._end(job, outcome)
+                raise  # perhaps of somebody who interrupts the program around this worker
         self._end(job, outcome)
 
     def _end(self, job: Job, outcome: Outcome | PayloadError) -> None:

@@ -115,7 +115,13 @@ class Worker:
         its lease ends.
         """
         bus = self._report.bus = hold_bus(self._settings)
-        engine = self._engine = Engine(self._settings, self._orders, self._report, self._vitals)
+        engine = self._engine = Engine(
+            self._settings,
+            self._orders,
+            self._report,
+            self._vitals,
+            interruptible=self._signals is None,
+        )
         if self._stopped:
             engine.stop()
         if self._signals:
@@ -207,5 +213,5 @@ def _check(
         raise ConfigError(f"concurrency {concurrency}: expected a number from 1 on")
     if max_tasks is not None and max_tasks < 1:
         raise ConfigError(f"max_tasks {max_tasks}: expected a number from 1 on, or None")
-    if stuck_after is not None and stuck_after <= 0:
+    if stuck_after is not None and not 0 < stuck_after < float("inf"):
         raise ConfigError(f"stuck_after {stuck_after}: expected seconds > 0, or None")

@@ -35,10 +35,12 @@ def check_choice(tasks: Sequence[Wanted], everything: bool) -> None:
 def change_named(tasks: Sequence[Wanted], queue: str | None, change: Change) -> Changed:
     """Change these tasks, of this queue unless they say another. Where one is not there, none is
     changed."""
-    wanted = [(named or queue, id) for named, id in tasks]
+    if other := next((of for of, _ in tasks if queue and of and of != queue), None):
+        raise click.UsageError(f"--queue {queue}, but a task of queue {other!r} is named")
+    wanted = list(dict.fromkeys((named or queue, id) for named, id in tasks))
 
     async def work(driver: Driver, store: TaskStore) -> Changed:
-        refs = await find_all(driver, store, wanted)
+        refs = list(dict.fromkeys(await find_all(driver, store, wanted)))
         return _result(refs, await change(store, refs))
 
     return with_store(work)

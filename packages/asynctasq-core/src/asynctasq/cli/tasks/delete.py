@@ -34,6 +34,8 @@ def command(
     What runs cannot be removed. Exit code 1 if not all were.
     """
     check_choice(tasks, everything)
+    if state is not None and not everything:
+        raise click.UsageError("--status goes with --all: a task that is named may be in any")
     if not everything:
         changed = change_named(tasks, queue, lambda store, refs: store.delete(refs))
     elif state is None:

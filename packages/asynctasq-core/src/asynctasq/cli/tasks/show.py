@@ -57,4 +57,7 @@ def _at(seconds: float | None) -> str:
     """A moment by this machine's calendar."""
     if seconds is None:
         return ""
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")
+    try:
+        return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")
+    except (OverflowError, ValueError, OSError):  # what a backend says may be in no calendar
+        return f"{seconds:g}"
