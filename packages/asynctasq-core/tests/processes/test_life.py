@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import subprocess
 import sys
 import threading
 import time
@@ -17,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import jobs
 from pools import ended, eventually, gone, pool_of, script, written
 
-from asynctasq.processes import ChildDied, ProcessPoolManager
+from asynctasq.processes import ChildDied, ProcessPoolManager, _process
 
 
 @pytest.fixture
@@ -230,3 +232,18 @@ print(status, asyncio.run(manager.run(abs, -2)), asyncio.run(other.run(abs, -3))
     flags = ("-Werror::ResourceWarning", "-Wignore::DeprecationWarning")
     none = "no child processes: await initialize() first"
     assert ended(script(tmp_path, then, *flags)).splitlines()[2:] == [none, none, "1", "0 2 3"]
+
+
+def test_a_child_whose_parent_ended_before_it_had_begun_ends_without_a_word() -> None:
+    ours, theirs = socket.socketpair()
+    ours.close()
+    with theirs:
+        ran = subprocess.run(
+            [sys.executable, "-c", _process._START, str(theirs.fileno())],
+            pass_fds=(theirs.fileno(),),
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", "")

@@ -19,11 +19,17 @@ from typing import Any
 
 from asynctasq.processes._died import ChildDied
 
-_START = (
-    "import pickle, sys; from multiprocessing.connection import Connection; "
-    "line = Connection(int(sys.argv[1])); sys.path[:], *rest = pickle.loads(line.recv_bytes()); "
-    "from asynctasq.processes._child import main; main(line, *rest)"
-)
+_START = """
+import pickle, sys
+from multiprocessing.connection import Connection
+line = Connection(int(sys.argv[1]))
+try:
+    sys.path[:], *rest = pickle.loads(line.recv_bytes())
+except (EOFError, OSError):  # the parent has ended meanwhile
+    sys.exit(1)
+from asynctasq.processes._child import main
+main(line, *rest)
+"""
 _FLAGS = {
     "optimize": "O",
     "bytes_warning": "b",
