@@ -15,8 +15,8 @@ from asynctasq.cli._errors import told
 from asynctasq.cli._exits import MEANING, end_at_once
 from asynctasq.cli._flags import ConfiguredCommand, secrets_read
 from asynctasq.cli._log import set_up
-from asynctasq.cli.screen._terminal import shows_screen
-from asynctasq.cli.supervisor import end_of, obey, supervise
+from asynctasq.cli._terminal import fill_standard, shows_screen
+from asynctasq.cli.supervisor import Board, end_of, obeying, supervise
 from asynctasq.config import current
 from asynctasq.errors import ConfigError
 from asynctasq.plugins import driver_class
@@ -104,40 +104,60 @@ def command(
     shutdown_timeout to finish, and what has not is given back. A second one ends at once; what
     ran is run again when its lease ends. Log lines carry the id of their process.
     """
+    fill_standard()
     set_up()
     if workers > 1 and supervisor_fd is None:
-        # As this process was started, options of the interpreter included, and nothing added to
-        # the process list: each worker reads the configuration itself.
-        again = (sys.executable, *sys.orig_argv[1:])
-        shows = shows_screen(screen)
-        secrets = secrets_read(click.get_current_context())
-        done = max_tasks is not None
-        sys.exit(supervise(again, workers, secrets, until_done=done, shows=shows))
+        board, shows = Board(workers), shows_screen(screen)
+        sys.exit(_supervised(board, until_done=max_tasks is not None, shows=shows))
     supervisor = None if supervisor_fd is None else end_of(supervisor_fd)
     shows = supervisor is None and shows_screen(screen)
-    import_app(app)
-    if not TASKS.names():
-        _logger.warning("--app %s: it defines no task, so this worker can run none", app)
-    if workers > 1:
-        _check_driver(workers)
-    names = [name.strip() for name in (queues or "").split(",")]
+    _import(app, workers)
     worker = Worker(
-        tuple(name for name in names if name),
+        _names(queues),
         concurrency=concurrency,
         fair=fair,
         max_tasks=max_tasks,
         stuck_after=stuck_after,
         on_fatal=end_at_once,
     )
-    if supervisor is not None:
-        obey(supervisor, worker)
-    with _shown(worker) if shows else nullcontext():
+    with obeying(supervisor, worker) if supervisor else _shown(worker, shows):
         code = _ended(worker)
     sys.exit(code)
 
 
-def _shown(worker: Worker) -> AbstractContextManager[object]:
+def _supervised(board: Board, *, until_done: bool, shows: bool) -> int:
+    """Run workers as this process was started, options of the interpreter included, and nothing
+    added to the process list: each reads the configuration itself."""
+    again = (sys.executable, *sys.orig_argv[1:])
+    secrets = secrets_read(click.get_current_context())
+    if not shows:
+        return supervise(again, board, secrets, until_done=until_done)
+    from asynctasq.cli.screen._all import Picture
+    from asynctasq.cli.screen._live import shown
+
+    with shown(Picture(board)) as capture:
+        gives = (capture.pipe, capture.terminal)
+        return supervise(again, board, secrets, until_done=until_done, gives=gives)
+
+
+def _import(app: str, workers: int) -> None:
+    """The application, and whether this worker can run its tasks."""
+    import_app(app)
+    if not TASKS.names():
+        _logger.warning("--app %s: it defines no task, so this worker can run none", app)
+    if workers > 1:
+        _check_driver(workers)
+
+
+def _names(queues: str | None) -> tuple[str, ...]:
+    names = [name.strip() for name in (queues or "").split(",")]
+    return tuple(name for name in names if name)
+
+
+def _shown(worker: Worker, shows: bool) -> AbstractContextManager[object]:
     """A worker without a screen imports nothing for one."""
+    if not shows:
+        return nullcontext()
     from asynctasq.cli.screen._live import shown
     from asynctasq.cli.screen._one import WorkerPicture
 
