@@ -21,46 +21,59 @@ _EVERY: Final = 0.5
 _CHUNK: Final = 1 << 16
 
 
-def keep_flowing(pipe: int, terminal: int, gone: threading.Event) -> None:
-    """Pass on what the supervisor leaves unread, and once it is gone, all."""
-    before = 0
-    while not gone.wait(_EVERY):
-        unread = _unread(pipe)
-        if unread and unread == before and _takes_more(terminal):
-            _pour(pipe, terminal)
-        before = unread
-    _take_back(pipe, terminal)
+class Output:
+    """The pipe, and the terminal that is behind it."""
 
+    def __init__(self, pipe: int, terminal: int) -> None:
+        self._pipe = pipe
+        self._terminal = terminal
+        self._pouring = threading.Lock()
+        self._is_taken_back = False
 
-def _unread(pipe: int) -> int:
-    """Bytes. As many a while later: nobody reads, for who reads takes all there is."""
-    answer = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
-    (count,) = struct.unpack("i", answer)
-    return int(count)
+    def keep_flowing(self, gone: threading.Event) -> None:
+        """Pass on what the supervisor leaves unread, and once it is gone, all."""
+        before = 0
+        while not gone.wait(_EVERY):
+            unread = self._unread()
+            if unread and unread == before and self._takes_more():
+                self._pour()
+            before = unread
+        self.take_back()
+        while self._pour():  # child processes still write there
+            select.select((self._pipe,), (), ())
 
+    def take_back(self) -> None:
+        """Write to the terminal itself, after what is in the pipe. From any thread; idempotent."""
+        with self._pouring:
+            if not self._is_taken_back:
+                self._is_taken_back = True
+                self._replace()
+        self._pour()
 
-def _takes_more(terminal: int) -> bool:
-    """Not where Ctrl-S has stopped it: the supervisor waits for that itself, and then goes on."""
-    return bool(select.select((), (terminal,), (), 0)[1])
+    def _replace(self) -> None:
+        try:
+            os.write(self._terminal, SHOW_CURSOR + b"\n")
+        except OSError:
+            self._terminal = os.open(os.devnull, os.O_WRONLY)
+        for number in (1, 2):
+            with suppress(OSError):  # it may be closed
+                if os.path.sameopenfile(number, self._pipe):
+                    os.dup2(self._terminal, number)
 
+    def _pour(self) -> bool:
+        """All that is there; whether more may come."""
+        with self._pouring, suppress(BlockingIOError):
+            while data := os.read(self._pipe, _CHUNK):
+                with suppress(OSError):
+                    os.write(self._terminal, data)
+            return False
+        return True
 
-def _take_back(pipe: int, terminal: int) -> None:
-    """Write to the terminal itself; child processes still write to the pipe, until its end."""
-    try:
-        os.write(terminal, SHOW_CURSOR + b"\n")
-    except OSError:
-        terminal = os.open(os.devnull, os.O_WRONLY)
-    for number in (1, 2):
-        with suppress(OSError):  # it may be closed
-            if os.path.sameopenfile(number, pipe):
-                os.dup2(terminal, number)
-    os.set_blocking(pipe, True)
-    _pour(pipe, terminal)
+    def _unread(self) -> int:
+        """Bytes. As many a while later: nobody reads, for who reads takes all there is."""
+        (count,) = struct.unpack("i", fcntl.ioctl(self._pipe, termios.FIONREAD, bytes(4)))
+        return int(count)
 
-
-def _pour(pipe: int, terminal: int) -> None:
-    """All that is there, or until the end of the pipe where reading waits."""
-    with suppress(BlockingIOError):
-        while data := os.read(pipe, _CHUNK):
-            with suppress(OSError):
-                os.write(terminal, data)
+    def _takes_more(self) -> bool:
+        """Not where Ctrl-S has stopped it: the supervisor waits for that itself, then goes on."""
+        return bool(select.select((), (self._terminal,), (), 0)[1])

@@ -7,12 +7,12 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Final
 
 from asynctasq.cli._exits import AT_THE_END
-from asynctasq.cli.supervisor._output import keep_flowing
+from asynctasq.cli.supervisor._output import Output
 from asynctasq.cli.supervisor._reports import Outbox
 from asynctasq.worker import Worker
 
@@ -35,31 +35,33 @@ def obeying(supervisor: socket.socket, worker: Worker) -> Generator[None, None, 
     outbox = Outbox(supervisor)
     try:
         outbox.configured()
-        given = _given(supervisor)
+        output = _given(supervisor)
     except OSError:  # it is gone by now
         worker.stop()
         yield
         return
-    _in_background(_listen, supervisor, outbox, worker, given)
-    with _telling_last(outbox, worker) if given else nullcontext():
+    _in_background(_listen, supervisor, outbox, worker, output)
+    with _telling_last(outbox, worker, output) if output else nullcontext():
         yield
 
 
-def _given(supervisor: socket.socket) -> Sequence[int]:
+def _given(supervisor: socket.socket) -> Output | None:
     """The pipe and the terminal, sent before we were started: where a screen is shown."""
     if not select.select((supervisor,), (), (), 0)[0]:
-        return ()
+        return None
     _, descriptors, _, _ = socket.recv_fds(supervisor, 1, 2)
     for each in descriptors:
         os.set_inheritable(each, False)
-    return descriptors
+    return Output(*descriptors) if descriptors else None
 
 
 @contextmanager
-def _telling_last(outbox: Outbox, worker: Worker) -> Generator[None, None, None]:
+def _telling_last(outbox: Outbox, worker: Worker, output: Output) -> Generator[None, None, None]:
     def tell() -> None:
-        with suppress(OSError):
+        try:
             outbox.put_last(worker.snapshot())
+        except OSError:  # it is gone: nobody but us has what is still in the pipe
+            output.take_back()
 
     AT_THE_END.append(tell)
     try:
@@ -70,13 +72,13 @@ def _telling_last(outbox: Outbox, worker: Worker) -> Generator[None, None, None]
 
 
 def _listen(
-    supervisor: socket.socket, outbox: Outbox, worker: Worker, given: Sequence[int]
+    supervisor: socket.socket, outbox: Outbox, worker: Worker, output: Output | None
 ) -> None:
     gone = threading.Event()
-    if given:
-        _in_background(keep_flowing, *given, gone)
+    if output:
+        _in_background(output.keep_flowing, gone)
     with suppress(OSError):  # it was killed before it had read what we sent
-        _report(supervisor, outbox, worker) if given else supervisor.recv(1)
+        _report(supervisor, outbox, worker) if output else supervisor.recv(1)
     worker.stop()
     gone.set()
 
