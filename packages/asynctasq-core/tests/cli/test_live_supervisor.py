@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import select
@@ -15,8 +16,9 @@ from typing import Any, cast
 import pytest
 
 from asynctasq.cli._exits import AT_THE_END
-from asynctasq.cli.supervisor import obeying
+from asynctasq.cli.supervisor import Board, obeying
 from asynctasq.cli.supervisor._reports import Inbox, Outbox
+from asynctasq.cli.supervisor._supervisor import _Supervisor
 from asynctasq.worker import QueueSnapshot, Worker, WorkerSnapshot
 
 from .conftest import CTRL_C, Terminal
@@ -25,6 +27,13 @@ from .test_supervisor import QUICK, SHARED, TASK, WAITS
 
 Start = Callable[..., Terminal]
 QUIET = TASK.format(body='open("gate").close()')
+CLOSES = TASK.format(
+    body="""import os, time
+    os.close(1)
+    while not os.path.exists("go"):
+        time.sleep(0.01)"""
+)
+"""What it waits for opens no file, which would get the number of the one that is closed."""
 
 
 @pytest.fixture
@@ -110,6 +119,21 @@ def test_the_last_picture_counts_all_that_was_done_however_short_it_ran(workers:
     assert shown.shows(r"^ +all +0 +200 +0 +0 +0$")
 
 
+@pytest.mark.asyncio
+async def test_what_a_process_told_before_its_end_is_read_after_it() -> None:
+    board = Board(1)
+    board.started(1, 4711)
+    process = await asyncio.create_subprocess_exec("true")
+    await process.wait()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for completed in (7, 8):
+            Outbox(theirs).put(snapshot(completed, length=1))
+        supervisor = _Supervisor((), board, "", until_done=True, gives=(0, 0))
+        assert await supervisor._ended(1, process, ours) == 0
+    assert board.totals()["completed"] == 8
+
+
 FLOODS = """
 import os
 from asynctasq import task
@@ -145,7 +169,7 @@ def test_nobody_waits_for_a_supervisor_that_is_suspended(workers: Start) -> None
 @pytest.mark.concurrent
 @pytest.mark.parametrize(
     ("source", "shell"),
-    [(QUIET, "{} >&-"), (QUIET, "{} <&-"), ("import os; os.close(1)\n" + QUIET, "{}")],
+    [(QUIET, "{} >&-"), (QUIET, "{} <&-"), (CLOSES, "{}")],
     ids=["no output", "no input", "application"],
 )
 def test_workers_outlive_their_supervisor_whatever_is_closed(
@@ -154,10 +178,13 @@ def test_workers_outlive_their_supervisor_whatever_is_closed(
     shown = workers(source, shell=shell)
     shown.until(r"^ +1 +\d+  running +1 .*\n +2 +\d+  running +1 ")
     shown.process.kill()
-    gate = os.open("gate", os.O_WRONLY)
+    shown.until(lambda: shown.cursor_is_visible)
+    Path("go").touch()
+    gate = os.open("gate", os.O_RDWR)
     shown.ended()
     os.close(gate)
     assert shown.text.count("worker_offline") == 2
+    assert "Traceback" not in shown.text
 
 
 @pytest.mark.concurrent

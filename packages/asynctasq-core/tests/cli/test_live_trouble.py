@@ -195,9 +195,10 @@ def test_a_worker_that_ignores_the_hang_up_finishes_and_ends_well(
 
 
 RELEASES = """
-import threading
+import sys, threading
 from asynctasq.cli.screen._capture import Capture
 
+sys.setswitchinterval(1e-6)
 for _ in range(300):
     capture, all_here, failed = Capture(), threading.Barrier(8), []
     def release():
