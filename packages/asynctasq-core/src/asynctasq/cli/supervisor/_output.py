@@ -6,11 +6,9 @@ was killed, and nobody waits for one that was suspended.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import struct
-import termios
 import threading
 from contextlib import suppress
 from typing import Final
@@ -71,6 +69,9 @@ class Output:
 
     def _unread(self) -> int:
         """Bytes. As many a while later: nobody reads, for who reads takes all there is."""
+        import fcntl  # a worker without a supervisor also runs where there is none
+        import termios
+
         (count,) = struct.unpack("i", fcntl.ioctl(self._pipe, termios.FIONREAD, bytes(4)))
         return int(count)
 
