@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import struct
 import subprocess
 import sys
@@ -36,6 +37,9 @@ class Terminal:
         self.raw = b""
         self._stream = pyte.ByteStream(self.screen)
         self._ours, theirs = pty.openpty()
+        self.draws = True
+        """Whether what comes is shown; else it stands in `raw`, which is much quicker."""
+        self._is_open = True
         self._resize()
         self.process = subprocess.Popen(
             (sys.executable, "-c", _TAKE_IT, *command),
@@ -55,6 +59,11 @@ class Terminal:
     def _resize(self) -> None:
         size = struct.pack("HHHH", self.lines, self.columns, 0, 0)
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, size)
+
+    def hang_up(self) -> None:
+        """As if somebody closed its window, or its connection broke."""
+        os.close(self._ours)
+        self._is_open = False
 
     def press(self, keys: bytes) -> None:
         """Type something."""
@@ -96,13 +105,15 @@ class Terminal:
         except OSError:  # Linux says so that nobody has it open any more
             return False
         self.raw += data
-        self._stream.feed(data)
+        if self.draws:
+            self._stream.feed(data)
         return bool(data)
 
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
-        os.close(self._ours)
+        if self._is_open:
+            self.hang_up()
 
 
 @pytest.fixture
@@ -128,11 +139,16 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Terminal
 def worker(
     terminal: Callable[..., Terminal], tmp_path: Path, clean: Path
 ) -> Callable[..., Terminal]:
-    """Run ``asynctasq worker`` in a terminal, on this source of an application."""
+    """Run ``asynctasq worker`` in a terminal, on this source of an application.
 
-    def start(source: str, *words: str, **size: int) -> Terminal:
+    ``shell``: how a shell is to run it.
+    """
+
+    def start(source: str, *words: str, shell: str = "", **size: int) -> Terminal:
         (clean / "shop.py").write_text(source)
         command = (sys.executable, "-m", "asynctasq", "worker", "--app", "shop", *words)
+        if shell:
+            command = ("/bin/sh", "-c", shell.format(f"exec {shlex.join(command)}"))
         return terminal(*command, **size)
 
     return start

@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import select
 import signal
 import socket
-import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from asynctasq.cli._exits import AT_THE_END
+from asynctasq.cli.supervisor import Board, obeying
 from asynctasq.cli.supervisor._reports import Inbox, Outbox
-from asynctasq.worker import QueueSnapshot, WorkerSnapshot
+from asynctasq.cli.supervisor._supervisor import _Supervisor
+from asynctasq.worker import QueueSnapshot, Worker, WorkerSnapshot
 
 from .conftest import CTRL_C, Terminal
-from .test_supervisor import QUICK, SHARED, WAITS
+from .test_live import IDLE
+from .test_supervisor import QUICK, SHARED, TASK, WAITS
 
 Start = Callable[..., Terminal]
+QUIET = TASK.format(body='open("gate").close()')
+CLOSES = TASK.format(
+    body="""import os, time
+    os.close(1)
+    while not os.path.exists("go"):
+        time.sleep(0.01)"""
+)
+"""What it waits for opens no file, which would get the number of the one that is closed."""
 
 
 @pytest.fixture
-def workers(
-    site: Any, terminal: Start, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str], Terminal]:
+def workers(site: Any, worker: Start, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Run two workers under one supervisor, in a terminal."""
     site.driver("acme", source=SHARED)
     os.mkfifo("gate")
     inherited = os.environ.get("PYTHONPATH", "")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site.folder), inherited]))
 
-    def start(source: str) -> Terminal:
-        Path("shop.py").write_text(source)
-        words = ("worker", "--app", "shop", "--driver", "acme", "--workers", "2")
-        return terminal(sys.executable, "-m", "asynctasq", *words, columns=120)
+    def start(source: str, *words: str, **how: Any) -> Terminal:
+        return worker(source, "--driver", "acme", "--workers", "2", *words, columns=120, **how)
 
     return start
 
@@ -48,9 +57,7 @@ def pid_of(number: int, shown: Terminal) -> int:
 
 
 @pytest.mark.concurrent
-def test_it_has_a_row_for_each_and_says_when_one_is_replaced(
-    workers: Callable[[str], Terminal],
-) -> None:
+def test_it_has_a_row_for_each_and_says_when_one_is_replaced(workers: Start) -> None:
     shown = workers(QUICK)
     shown.until(r"^ +1 +\d+  running +0 +1 +0 +0 +0\n +2 +\d+  running +0 +1 +0 +0 +0\n +all +0 +2")
     assert shown.shows("● acme connected")
@@ -69,7 +76,7 @@ def test_it_has_a_row_for_each_and_says_when_one_is_replaced(
 
 @pytest.mark.concurrent
 def test_workers_outlive_a_supervisor_that_is_killed_and_write_to_the_terminal(
-    workers: Callable[[str], Terminal],
+    workers: Start,
 ) -> None:
     shown = workers(WAITS)
     shown.until(r"^ +1 +\d+  running +1 .*\n +2 +\d+  running +1 ")
@@ -84,9 +91,7 @@ def test_workers_outlive_a_supervisor_that_is_killed_and_write_to_the_terminal(
 
 
 @pytest.mark.concurrent
-def test_a_second_ctrl_c_ends_all_at_once_and_leaves_the_cursor(
-    workers: Callable[[str], Terminal],
-) -> None:
+def test_a_second_ctrl_c_ends_all_at_once_and_leaves_the_cursor(workers: Start) -> None:
     shown = workers(WAITS)
     shown.until(r"^ +1 +\d+  running +1 .*\n +2 +\d+  running +1 ")
     shown.press(CTRL_C)
@@ -96,9 +101,155 @@ def test_a_second_ctrl_c_ends_all_at_once_and_leaves_the_cursor(
     assert shown.cursor_is_visible
 
 
-def snapshot(completed: int) -> WorkerSnapshot:
-    """One that is larger than what a socket takes at a time."""
-    queues = (QueueSnapshot(name="q" * 300_000, completed=completed),)
+HUNDRED = """
+from asynctasq import task
+
+@task
+async def work() -> None: ...
+
+for _ in range(100):
+    work().dispatch_sync()
+"""
+
+
+@pytest.mark.concurrent
+def test_the_last_picture_counts_all_that_was_done_however_short_it_ran(workers: Start) -> None:
+    shown = workers(HUNDRED, "--max-tasks", "100")
+    assert shown.ended() == 0, shown.text
+    assert shown.shows(r"^ +all +0 +200 +0 +0 +0$")
+
+
+@pytest.mark.asyncio
+async def test_what_a_process_told_before_its_end_is_read_after_it() -> None:
+    board = Board(1)
+    board.started(1, 4711)
+    process = await asyncio.create_subprocess_exec("true")
+    await process.wait()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for completed in (7, 8):
+            Outbox(theirs).put(snapshot(completed, length=1))
+        supervisor = _Supervisor((), board, "", until_done=True, gives=(0, 0))
+        assert await supervisor._ended(1, process, ours) == 0
+    assert board.totals()["completed"] == 8
+
+
+FLOODS = """
+import os
+from asynctasq import task
+
+@task
+def work() -> None:
+    open("gate").close()
+    for _ in range(400):
+        os.write(2, 40 * (b"y" * 99 + b"\\n"))
+    open(f"done.{os.getpid()}", "w").close()
+
+work().dispatch_sync()
+"""
+"""Each writes more than a pipe holds."""
+
+
+@pytest.mark.concurrent
+def test_nobody_waits_for_a_supervisor_that_is_suspended(workers: Start) -> None:
+    shown = workers(FLOODS)
+    shown.until(r"^ +1 +\d+  running +1 .*\n +2 +\d+  running +1 ")
+    shown.process.send_signal(signal.SIGSTOP)
+    shown.draws = False
+    gate = os.open("gate", os.O_WRONLY)
+    shown.until(lambda: len([*Path().glob("done.*")]) == 2)
+    shown.draws = True
+    shown.process.send_signal(signal.SIGCONT)
+    shown.until(r"^ +all +0 +2")
+    shown.press(CTRL_C)
+    assert shown.ended() == 0, shown.text
+    os.close(gate)
+
+
+@pytest.mark.concurrent
+@pytest.mark.parametrize(
+    ("source", "shell"),
+    [(QUIET, "{} >&-"), (QUIET, "{} <&-"), (CLOSES, "{}")],
+    ids=["no output", "no input", "application"],
+)
+def test_workers_outlive_their_supervisor_whatever_is_closed(
+    workers: Start, source: str, shell: str
+) -> None:
+    shown = workers(source, shell=shell)
+    shown.until(r"^ +1 +\d+  running +1 .*\n +2 +\d+  running +1 ")
+    shown.process.kill()
+    shown.until(lambda: shown.cursor_is_visible)
+    Path("go").touch()
+    gate = os.open("gate", os.O_RDWR)
+    shown.ended()
+    os.close(gate)
+    assert shown.text.count("worker_offline") == 2
+    assert "Traceback" not in shown.text
+
+
+@pytest.mark.concurrent
+def test_a_terminal_that_hangs_up_lets_workers_finish(workers: Start) -> None:
+    reading, writing = os.pipe()
+    shown = workers(WAITS, stdout=writing)
+    os.close(writing)
+    shown.until(r"^ +1 +\d+  running +1 .*\n +2 +\d+  running +1 ")
+    shown.hang_up()
+    assert shown.process.wait(20) == -signal.SIGHUP
+    gate = os.open("gate", os.O_WRONLY)
+    with os.fdopen(reading) as output:
+        assert output.read().count("finished") == 2  # and then both have ended
+    os.close(gate)
+
+
+def test_only_the_supervisor_loads_the_screen(workers: Start) -> None:
+    shown = workers(IDLE, "--max-tasks", "1")
+    assert shown.ended() == 0, shown.text
+    assert shown.text.count("the screen is not loaded") == 2
+
+
+class Recorded:
+    """As much of a worker as its supervisor hears of."""
+
+    def __init__(self) -> None:
+        self.completed = 0
+        self.stopped = threading.Event()
+
+    def snapshot(self) -> WorkerSnapshot:
+        return snapshot(self.completed, length=1)
+
+    def stop(self) -> None:
+        self.stopped.set()
+
+
+def heard(inbox: Inbox) -> int:
+    """How much it has completed, by all that has come."""
+    while inbox.read():
+        pass
+    assert inbox.latest is not None
+    return inbox.latest.completed
+
+
+def test_the_last_that_a_worker_tells_is_what_it_has_done() -> None:
+    (ours, theirs), (reading, writing) = socket.socketpair(), os.pipe()
+    worker, inbox, before = Recorded(), Inbox(ours), set(threading.enumerate())
+    socket.send_fds(ours, [b"\n"], [reading, os.open(os.devnull, os.O_WRONLY)])
+    with theirs:
+        with obeying(theirs, cast("Worker", worker)):
+            worker.completed = 7
+            AT_THE_END[-1]()  # it is ended at once
+            assert heard(inbox) == 7
+            worker.completed = 8
+        assert heard(inbox) == 8
+        ours.close()
+        os.close(writing)
+        assert worker.stopped.wait(20)
+        for each in set(threading.enumerate()) - before:
+            each.join(20)
+
+
+def snapshot(completed: int, length: int = 300_000) -> WorkerSnapshot:
+    """One that is larger than what a socket takes at a time, unless it is told to be short."""
+    queues = (QueueSnapshot(name="q" * length, completed=completed),)
     return WorkerSnapshot(
         worker="w", pid=1, driver="d", backend="connected", concurrency=1, queues=queues
     )

@@ -283,10 +283,10 @@ work().dispatch_sync()
 """
 
 
-def test_each_worker_reads_the_secrets_that_came_by_standard_input(shop) -> None:
-    reading, writing = os.pipe()
-    os.write(writing, b"redis://:tiger@host\n")
-    os.close(writing)
+@pytest.mark.parametrize("password", ["tiger", "t" * 200_000], ids=["short", "huge"])
+def test_each_worker_reads_the_secrets_that_came_by_standard_input(shop, password: str) -> None:
+    Path("secret").write_text(f"redis://:{password}@host\n")
+    reading = os.open("secret", os.O_RDONLY)
     before = os.dup(0)
     os.dup2(reading, 0)  # what the command inherits
     try:
@@ -296,4 +296,4 @@ def test_each_worker_reads_the_secrets_that_came_by_standard_input(shop) -> None
         os.close(before)
         os.close(reading)
     assert command.ended() == 0, command.written
-    assert command.written.count("secret: redis://:tiger@host\n") == 2
+    assert command.written.count(f"secret: redis://:{password}@host\n") == 2

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
@@ -23,9 +24,10 @@ MEANING: Final[Mapping[int, str]] = {
     ExitCode.STUCK: "no task began or ended within --stuck-after",
 }
 AT_THE_END: Final[list[Callable[[], None]]] = []
-"""Called before this process is ended at once, within the time that the log has as well."""
+"""Called before this process is ended at once; another second is theirs."""
 _BY_SIGNAL: Final = 128
-_FLUSH_WITHIN: Final = 2.0
+_LOG_WITHIN: Final = 1.0
+_END_WITHIN: Final = 1.0
 
 
 def described(code: int) -> str:
@@ -45,21 +47,34 @@ def for_shells(code: int) -> int:
 def end_at_once(code: int) -> None:
     """End this process, whatever its threads are doing; what is logged so far is written.
 
-    From any thread. Not for longer than two seconds does it wait for a log that cannot be written.
+    From any thread. Not for longer than a second does it wait for a log that cannot be written.
     """
-    flushing = threading.Thread(target=_flush, daemon=True)
-    flushing.start()
-    flushing.join(_FLUSH_WITHIN)
-    os._exit(code)
+    try:
+        _within(_LOG_WITHIN, logging.shutdown, _flush)
+        _within(_END_WITHIN, *AT_THE_END)
+    finally:
+        os._exit(code)
+
+
+def _within(seconds: float, *calls: Callable[[], None]) -> None:
+    """Each in a thread of its own, so that one that waits keeps no other."""
+    threads = [threading.Thread(target=_quietly, args=(call,), daemon=True) for call in calls]
+    until = time.monotonic() + seconds
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+
+
+def _quietly(call: Callable[[], None]) -> None:
+    with suppress(Exception):
+        call()
 
 
 def _flush() -> None:
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    for call in tuple(AT_THE_END):
-        with suppress(Exception):
-            call()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # there is none, or it cannot be written
+            stream.flush()
 
 
 def _signal(number: int) -> str:

@@ -6,7 +6,6 @@ else stop whoever logs, the loop that renews leases among them.
 
 from __future__ import annotations
 
-import atexit
 import logging
 import queue
 import threading
@@ -14,7 +13,6 @@ from logging.handlers import QueueHandler, QueueListener
 from typing import Any, Final
 
 from asynctasq._text import plain
-from asynctasq.cli._exits import AT_THE_END
 
 _FORMAT: Final = "%(asctime)s %(process)d %(levelname)s %(message)s"
 _INDENT: Final = "\n    "
@@ -37,6 +35,19 @@ class _Handler(QueueHandler):
     """Waits for nobody: where 10,000 records wait to be written, the next are only counted."""
 
     dropped = 0
+
+    def flush(self) -> None:
+        """Wait until all is written, for a second at the most: so does the end of the process."""
+        self.is_written()
+
+    def is_written(self) -> bool:
+        """Wait likewise; False: it is not."""
+        done = threading.Event()
+        try:
+            self.queue.put_nowait(done)
+        except queue.Full:
+            return False
+        return done.wait(_WRITE_WITHIN)
 
     def enqueue(self, record: logging.LogRecord) -> None:
         try:
@@ -69,25 +80,9 @@ def set_up(line: str = _FORMAT) -> None:
     stream.setFormatter(PlainFormatter(line))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     _Writer(waiting, stream).start()
-    atexit.register(written)
-    AT_THE_END.append(_write)
 
 
 def written() -> bool:
     """Wait until all that was logged so far is written; False: it is not after a second."""
-    return all(map(_is_written, logging.getLogger().handlers))
-
-
-def _write() -> None:
-    written()
-
-
-def _is_written(handler: logging.Handler) -> bool:
-    if not isinstance(handler, _Handler):
-        return True
-    done = threading.Event()
-    try:
-        handler.queue.put_nowait(done)
-    except queue.Full:
-        return False
-    return done.wait(_WRITE_WITHIN)
+    ours = (each for each in logging.getLogger().handlers if isinstance(each, _Handler))
+    return all(each.is_written() for each in ours)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import click
@@ -16,8 +17,8 @@ from asynctasq.cli._errors import described, told
 from asynctasq.cli._exits import MEANING, end_at_once
 from asynctasq.cli._flags import ConfiguredCommand, secrets_read
 from asynctasq.cli._log import TOLD, set_up, written
-from asynctasq.cli.screen._terminal import shows_screen
-from asynctasq.cli.supervisor import end_of, obey, supervise
+from asynctasq.cli._terminal import fill_standard, shows_screen
+from asynctasq.cli.supervisor import Board, end_of, obeying, supervise
 from asynctasq.config import current
 from asynctasq.errors import ConfigError
 from asynctasq.plugins import driver_class
@@ -105,24 +106,15 @@ def command(
     shutdown_timeout to finish, and what has not is given back. A second one ends at once; what
     ran is run again when its lease ends. Log lines carry the id of their process.
     """
+    fill_standard()
     if workers > 1 and supervisor_fd is None:
-        # As this process was started, options of the interpreter included, and nothing added to
-        # the process list: each worker reads the configuration itself.
-        again = (sys.executable, *sys.orig_argv[1:])
         set_up()
-        shows = shows_screen(screen)
-        secrets = secrets_read(click.get_current_context())
-        done = max_tasks is not None
-        sys.exit(supervise(again, workers, secrets, until_done=done, shows=shows))
+        board, shows = Board(workers), shows_screen(screen)
+        sys.exit(_supervised(board, until_done=max_tasks is not None, shows=shows))
     supervisor = None if supervisor_fd is None else end_of(supervisor_fd)
     shows = supervisor is None and shows_screen(screen)
-    import_app(app)
-    set_up()
-    if workers > 1:
-        _check_driver(workers)
-    names = [name.strip() for name in (queues or "").split(",") if name.strip()]
-    for text in advice(app, names):
-        _logger.warning("%s", text)
+    names = _names(queues)
+    _import(app, workers, names)
     worker = Worker(
         names,
         concurrency=concurrency,
@@ -131,17 +123,47 @@ def command(
         stuck_after=stuck_after,
         on_fatal=end_at_once,
     )
-    if supervisor is not None:
-        obey(supervisor, worker)
-    with _shown(worker) if shows else nullcontext():
+    with obeying(supervisor, worker) if supervisor else _shown(worker, shows):
         code = _ended(worker)
     if not written():
         end_at_once(code)  # leaving in the usual way would wait for whoever does not read the log
     sys.exit(code)
 
 
-def _shown(worker: Worker) -> AbstractContextManager[object]:
+def _supervised(board: Board, *, until_done: bool, shows: bool) -> int:
+    """Run workers as this process was started, options of the interpreter included, and nothing
+    added to the process list: each reads the configuration itself."""
+    again = (sys.executable, *sys.orig_argv[1:])
+    secrets = secrets_read(click.get_current_context())
+    if not shows:
+        return supervise(again, board, secrets, until_done=until_done)
+    from asynctasq.cli.screen._all import Picture
+    from asynctasq.cli.screen._live import shown
+
+    with shown(Picture(board)) as capture:
+        gives = (capture.pipe, capture.terminal)
+        return supervise(again, board, secrets, until_done=until_done, gives=gives)
+
+
+def _import(app: str, workers: int, queues: Sequence[str]) -> None:
+    """The application, then a log if it has set up none, and whether this can run its tasks."""
+    import_app(app)
+    set_up()
+    if workers > 1:
+        _check_driver(workers)
+    for text in advice(app, queues):
+        _logger.warning("%s", text)
+
+
+def _names(queues: str | None) -> tuple[str, ...]:
+    names = [name.strip() for name in (queues or "").split(",")]
+    return tuple(name for name in names if name)
+
+
+def _shown(worker: Worker, shows: bool) -> AbstractContextManager[object]:
     """A worker without a screen imports nothing for one."""
+    if not shows:
+        return nullcontext()
     from asynctasq.cli.screen._live import shown
     from asynctasq.cli.screen._one import WorkerPicture
 
@@ -149,15 +171,16 @@ def _shown(worker: Worker) -> AbstractContextManager[object]:
 
 
 def _ended(worker: Worker) -> int:
-    """Run it; the exit code. What it died of is told."""
+    """Run it; the exit code. What it died of is told, after all that it logged."""
     try:
         run(_work(worker))
     except Exception as error:
-        written()  # first what led to it
+        written()
         told(error)
         # For logs of the application's own, which nobody reads on standard error.
         _logger.critical("%s", described(error), exc_info=error, extra=TOLD)
         return worker.exit_code or ExitCode.FAILED
+    written()
     return worker.exit_code
 
 

@@ -11,10 +11,10 @@ from rich.text import Text
 from asynctasq.cli.screen._layout import (
     LABEL,
     Column,
+    clock,
     count,
     cropped,
     cut,
-    duration,
     head,
     row,
     rule,
@@ -71,14 +71,14 @@ class Picture:
     def summary(self, width: int) -> list[Text]:
         """What they have done."""
         board, now = self._board, time.monotonic()
-        ended = f"ended after {duration(now - board.began)}"
+        ended = f"ended after {clock(now - board.began)}"
         title = rule(f"asynctasq worker, {board.count} processes", ended, width)
         rows = board.rows()
         return [title, *_table(board, rows, board.totals(), now, width, len(rows) + 2)]
 
 
 def _up(board: Board, now: float) -> str:
-    return f"up {duration(now - board.began)}"
+    return f"up {clock(now - board.began)}"
 
 
 def _backend(seen: Sequence[WorkerSnapshot], width: int) -> Text:

@@ -111,7 +111,7 @@ def bars(numbers: Sequence[int]) -> str:
     return "".join(_LEVELS[-(-number * steps // most) if most else 0] for number in numbers)
 
 
-def duration(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """Hours, minutes and seconds."""
     minutes, left = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)

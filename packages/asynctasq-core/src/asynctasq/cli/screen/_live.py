@@ -2,15 +2,18 @@
 
 Nothing waits for it: what is written goes into a pipe, and comes out above the screen. Should it
 fail, what is written comes out alone.
+
+That thread empties the pipe. So it may neither log nor print nor flush: whoever holds the lock for
+that may be waiting until the pipe is emptied.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import select
 import threading
 import time
+import traceback
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final, Protocol
@@ -20,10 +23,11 @@ from rich.console import Console, ConsoleDimensions, Group
 from rich.live import Live
 from rich.text import Text
 
+from asynctasq._text import plain
 from asynctasq.cli._exits import AT_THE_END
-from asynctasq.cli.screen._terminal import SHOW_CURSOR, Capture
+from asynctasq.cli._terminal import SHOW_CURSOR
+from asynctasq.cli.screen._capture import Capture, flush
 
-logger = logging.getLogger("asynctasq.worker")
 _EVERY: Final = 0.25
 _END_WITHIN: Final = 2.0
 _MARGIN: Final = 4
@@ -61,6 +65,8 @@ class _Screen:
         self.capture = Capture()
         self._picture = picture
         self._lines: Sequence[Text] = ()
+        self._unprinted: list[str] = []
+        """Lines taken from the pipe, until they are printed: should that fail, they are left."""
         self._stopping = threading.Event()
         self._woken, self._wake = os.pipe()
         # The descriptor is closed by the process: a thread left behind may be writing to it.
@@ -89,6 +95,7 @@ class _Screen:
 
     def stop(self) -> None:
         """Leave the last state, and give the terminal back. From any thread; idempotent."""
+        flush()  # while the pipe is read, so that it comes before what is written later
         if not self._stopping.is_set():
             self._stopping.set()
             os.write(self._wake, b"\n")
@@ -103,13 +110,12 @@ class _Screen:
                 self._listen()
             self.capture.release()
             self._end()
-        except Exception:
-            logger.warning("the screen ends, the work goes on", exc_info=True)
-            self._pass_on()
+        except Exception as error:
+            self._pass_on(error)
 
-    def _pass_on(self) -> None:
+    def _pass_on(self, error: Exception) -> None:
         """Write what is caught, and no more: one who writes, so that lines keep their order."""
-        self._write(SHOW_CURSOR.decode(), [""])
+        self._write(SHOW_CURSOR.decode(), ["", *_told(error), *self._unprinted])
         while not self._stopping.is_set():
             self._listen()
             self._write("", self.capture.lines())
@@ -141,16 +147,20 @@ class _Screen:
         """What was written, and the screen below it; if nothing is new, nothing."""
         width, height = self.capture.size()
         before, self._lines = self._lines, lines(max(min(width - _MARGIN, _WIDEST), 1), height)
-        written = self.capture.lines(last=last)  # what was taken is shown, whatever fails above
-        if not written and self._lines == before and width == self._width:
+        self._unprinted += self.capture.lines(last=last)
+        if not self._unprinted and self._lines == before and width == self._width:
             return
         self._console.size = ConsoleDimensions(width, height)
         with self._console:
             self._erase_wrapped(before, width)
-            if written:
-                self._console.print(_as_text(written), soft_wrap=True)
+            self._print()
             self._live.refresh()
         self._width = width
+
+    def _print(self) -> None:
+        if self._unprinted:
+            self._console.print(_as_text(self._unprinted), soft_wrap=True)
+            self._unprinted = []
 
     def _erase_wrapped(self, painted: Sequence[Text], width: int) -> None:
         """A terminal that became narrower has wrapped what stood there: erase these lines too."""
@@ -167,3 +177,9 @@ def _as_text(lines: Sequence[str]) -> Text:
     return Text("\n").join(
         AnsiDecoder().decode_line(line) if "\x1b" in line else Text(line) for line in lines
     )
+
+
+def _told(error: Exception) -> list[str]:
+    """What the log would say, of which every line is harmless."""
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return ["asynctasq: the screen ends, the work goes on", *map(plain, lines)]

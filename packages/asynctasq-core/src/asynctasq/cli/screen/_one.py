@@ -12,10 +12,10 @@ from asynctasq.cli.screen._layout import (
     LABEL,
     Column,
     bars,
+    clock,
     count,
     cropped,
     cut,
-    duration,
     head,
     row,
     rule,
@@ -69,7 +69,7 @@ def lines(seen: WorkerSnapshot, rate: Rate, width: int, height: int) -> list[Tex
     """What a terminal of this size shows of a worker that runs: two thirds of it, at most."""
     room = max(_LEAST_LINES, height * 2 // 3)
     shown = [
-        rule(f"asynctasq worker {seen.worker}", f"up {duration(seen.uptime)}", width),
+        rule(f"asynctasq worker {seen.worker}", f"up {clock(seen.uptime)}", width),
         _backend(seen, width),
         figures(seen.running, seen.concurrency, seen.buffered, rate, width),
         *(notices(seen, width) or [Text("")]),
@@ -81,7 +81,7 @@ def lines(seen: WorkerSnapshot, rate: Rate, width: int, height: int) -> list[Tex
 
 def summary(seen: WorkerSnapshot, width: int) -> list[Text]:
     """What stays when the worker has ended."""
-    title = rule(f"asynctasq worker {seen.worker}", f"ended after {duration(seen.uptime)}", width)
+    title = rule(f"asynctasq worker {seen.worker}", f"ended after {clock(seen.uptime)}", width)
     return [title, *_queues(seen.queues, width, len(seen.queues) + 2)]
 
 

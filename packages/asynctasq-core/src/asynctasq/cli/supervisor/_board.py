@@ -32,7 +32,7 @@ class Board:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self.began = time.monotonic()
+        self.began: float = time.monotonic()
         self.stopping = False
         self._rows: dict[int, Process] = {}
         self._former: dict[str, int] = dict.fromkeys(COUNTS, 0)

@@ -7,15 +7,16 @@ import select
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Final
 
-from asynctasq.cli.screen._terminal import SHOW_CURSOR
+from asynctasq.cli._exits import AT_THE_END
+from asynctasq.cli.supervisor._output import Output
 from asynctasq.cli.supervisor._reports import Outbox
 from asynctasq.worker import Worker
 
 _EVERY: Final = 0.5
-_CHUNK: Final = 1 << 16
 
 
 def end_of(supervisor_fd: int) -> socket.socket:
@@ -25,30 +26,61 @@ def end_of(supervisor_fd: int) -> socket.socket:
     return end
 
 
-def obey(supervisor: socket.socket, worker: Worker) -> None:
-    """Tell the supervisor that all is well so far, and stop when it says so or is gone."""
+@contextmanager
+def obeying(supervisor: socket.socket, worker: Worker) -> Generator[None, None, None]:
+    """Tell the supervisor that all is well so far, and stop when it says so or is gone.
+
+    At the end of the block, also where that is by `end_at_once`, it is told what was done.
+    """
     outbox = Outbox(supervisor)
     try:
         outbox.configured()
-    except OSError:
-        return worker.stop()  # it is gone by now
-    threading.Thread(
-        target=_listen, args=(supervisor, outbox, worker), name="asynctasq-supervisor", daemon=True
-    ).start()
+        output = _given(supervisor)
+    except OSError:  # it is gone by now
+        worker.stop()
+        yield
+        return
+    _in_background(_listen, supervisor, outbox, worker, output)
+    with _telling_last(outbox, worker, output) if output else nullcontext():
+        yield
 
 
-def _listen(supervisor: socket.socket, outbox: Outbox, worker: Worker) -> None:
-    asked, descriptors = b"", list[int]()
-    with suppress(OSError):  # it was killed before it had read what we sent
-        asked, descriptors, _, _ = socket.recv_fds(supervisor, 1, 2)
-    if not asked:
-        return worker.stop()
+def _given(supervisor: socket.socket) -> Output | None:
+    """The pipe and the terminal, sent before we were started: where a screen is shown."""
+    if not select.select((supervisor,), (), (), 0)[0]:
+        return None
+    _, descriptors, _, _ = socket.recv_fds(supervisor, 1, 2)
     for each in descriptors:
         os.set_inheritable(each, False)
-    with suppress(OSError):
-        _report(supervisor, outbox, worker)
+    return Output(*descriptors) if descriptors else None
+
+
+@contextmanager
+def _telling_last(outbox: Outbox, worker: Worker, output: Output) -> Generator[None, None, None]:
+    def tell() -> None:
+        try:
+            outbox.put_last(worker.snapshot())
+        except OSError:  # it is gone: nobody but us has what is still in the pipe
+            output.take_back()
+
+    AT_THE_END.append(tell)
+    try:
+        yield
+    finally:
+        tell()
+        AT_THE_END.remove(tell)
+
+
+def _listen(
+    supervisor: socket.socket, outbox: Outbox, worker: Worker, output: Output | None
+) -> None:
+    gone = threading.Event()
+    if output:
+        _in_background(output.keep_flowing, gone)
+    with suppress(OSError):  # it was killed before it had read what we sent
+        _report(supervisor, outbox, worker) if output else supervisor.recv(1)
     worker.stop()
-    _take_back(*descriptors)
+    gone.set()
 
 
 def _report(supervisor: socket.socket, outbox: Outbox, worker: Worker) -> None:
@@ -61,20 +93,5 @@ def _report(supervisor: socket.socket, outbox: Outbox, worker: Worker) -> None:
         time.sleep(_EVERY)
 
 
-def _take_back(pipe: int, terminal: int) -> None:
-    """Nobody reads the pipe any more that our output goes to: write to the terminal itself.
-
-    We hold a reading end ourselves, so nobody who writes has failed so far; child processes still
-    write there, so it is read to its end.
-    """
-    try:
-        os.write(terminal, SHOW_CURSOR + b"\n")
-    except OSError:
-        terminal = os.open(os.devnull, os.O_WRONLY)
-    for number in (1, 2):
-        if os.path.sameopenfile(number, pipe):
-            os.dup2(terminal, number)
-    os.set_blocking(pipe, True)
-    while data := os.read(pipe, _CHUNK):
-        with suppress(OSError):
-            os.write(terminal, data)
+def _in_background(target: Callable[..., None], *args: object) -> None:
+    threading.Thread(target=target, args=args, name="asynctasq-supervisor", daemon=True).start()

@@ -10,20 +10,20 @@ The first process starts alone. If the configuration is wrong, it says so and al
 
 Where a screen is shown, standard error and output are a pipe that processes inherit, and whose
 lines come out above the screen. A process is sent the reading end and the terminal: so its output
-has somewhere to go, should this process be killed. That it is sent them asks it for snapshots.
+has somewhere to go, should this process be killed or suspended. That it is sent them asks it for
+snapshots.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import socket
 import time
-from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from asynctasq.cli._exits import described, for_shells
@@ -50,23 +50,22 @@ def pause_after(ran_for: float, last_pause: float) -> float:
 
 
 def supervise(
-    command: Sequence[str], count: int, secrets: str, *, until_done: bool, shows: bool
+    command: Sequence[str],
+    board: Board,
+    secrets: str,
+    *,
+    until_done: bool,
+    gives: Sequence[int] = (),
 ) -> int:
-    """Run so many processes of the command until told to stop; returns the exit code.
+    """Run as many processes of the command as the board has rows, until told to stop; returns the
+    exit code.
 
     ``secrets``: what each reads from its standard input. ``until_done``: one that ends with 0 has
-    done its work, and is not replaced. ``shows``: show a screen. *After a crash*: the processes
-    stop, as at a signal.
+    done its work, and is not replaced. ``gives``: where the board is shown on a screen, the reading
+    end of the pipe that our output is, and the terminal. *After a crash*: the processes stop, as at
+    a signal.
     """
-    board = Board(count)
-    if not shows:
-        return asyncio.run(_Supervisor(command, board, secrets, until_done, ()).run())
-    from asynctasq.cli.screen._all import Picture
-    from asynctasq.cli.screen._live import shown
-
-    with shown(Picture(board)) as capture:
-        gives = (capture.pipe, capture.terminal)
-        return asyncio.run(_Supervisor(command, board, secrets, until_done, gives).run())
+    return asyncio.run(_Supervisor(command, board, secrets, until_done, gives).run())
 
 
 class _Supervisor:
@@ -152,32 +151,43 @@ class _Supervisor:
             ours.close()
 
     async def _start(self, theirs: socket.socket) -> Process:
-        with theirs, _holding(self._secrets) as stdin:
+        with theirs:
             end = theirs.fileno()
-            return await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 *(*self._command, "--supervisor-fd", str(end)),
-                stdin=stdin,
+                stdin=PIPE if self._secrets else DEVNULL,
                 pass_fds=(end,),
                 process_group=0,
             )
+        if process.stdin:
+            process.stdin.write(self._secrets.encode())  # goes on beside us: pipes are small
+            process.stdin.close()
+        return process
 
     async def _ended(self, number: int, process: Process, ours: socket.socket) -> int:
-        loop = asyncio.get_running_loop()
-        loop.add_reader(ours, self._told, number, ours, Inbox(ours))
+        loop, inbox = asyncio.get_running_loop(), Inbox(ours)
+        loop.add_reader(ours, self._told, number, ours, inbox)
         self._running.add(process)
         try:
             return await process.wait()
         finally:
             self._running.remove(process)
             loop.remove_reader(ours)
+            while self._heard(number, inbox):  # its last words may have come with its end
+                pass
 
     def _told(self, number: int, ours: socket.socket, inbox: Inbox) -> None:
         """A process has something to say: that it is configured, what it does, that it ends."""
-        if inbox.read():
-            self._configured.set()
-            self._board.told(number, inbox.latest)
+        self._heard(number, inbox)
         if not (self._gives and inbox.is_open):
             asyncio.get_running_loop().remove_reader(ours)
+
+    def _heard(self, number: int, inbox: Inbox) -> bool:
+        if not inbox.read():
+            return False
+        self._configured.set()
+        self._board.told(number, inbox.latest)
+        return True
 
     def _signalled(self, number: int) -> None:
         self._signals += 1
@@ -209,18 +219,3 @@ class _Supervisor:
         for process in self._running:
             with suppress(ProcessLookupError):
                 process.send_signal(number)
-
-
-@contextmanager
-def _holding(text: str) -> Generator[int, None, None]:
-    """Something to read it from, once: a pipe holds more than all secrets together."""
-    if not text:
-        yield DEVNULL
-        return
-    reading, writing = os.pipe()
-    try:
-        os.write(writing, text.encode())
-        os.close(writing)
-        yield reading
-    finally:
-        os.close(reading)

@@ -1,4 +1,4 @@
-"""The terminal behind standard error, and what is written to it meanwhile, caught.
+"""What is written to the terminal behind standard error, caught.
 
 Caught where all of it comes by, at the file descriptors: logging, ``print``, code that is not
 Python, child processes. Whoever writes waits no more for a terminal than without a screen.
@@ -9,44 +9,32 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 from contextlib import suppress
 from typing import Final
 
 from asynctasq._text import plain
-from asynctasq.errors import ConfigError
+from asynctasq.cli._terminal import ERRORS, fill_standard
 
-SHOW_CURSOR: Final = b"\x1b[?25h"
-_ERRORS: Final = 2
 _PIPE_SIZE: Final = 1 << 20
 _CHUNK: Final = 1 << 16
-_NO_SCREEN_ON: Final = ("", "dumb", "unknown")
-_COLOUR: Final = re.compile(r"(\x1b\[[0-9;]*m)")
-
-
-def shows_screen(asked: bool | None) -> bool:
-    """Whether a screen is shown: as asked, else if standard error is a terminal that can.
-
-    Raises ConfigError where it was asked for and there is none.
-    """
-    if asked is False:
-        return False
-    can = os.isatty(_ERRORS) and os.environ.get("TERM", "") not in _NO_SCREEN_ON
-    if asked and not can:
-        raise ConfigError("--screen: standard error is no terminal that can show one")
-    return can
+_COLOUR: Final = re.compile(r"(\x1b\[[0-9]{0,3}(?:;[0-9]{0,3}){0,15}m)")
+"""No longer than any that means something: Python refuses to read numbers of 5000 digits."""
 
 
 class Capture:
     """Standard error, and standard output where that is the same terminal, caught in a pipe."""
 
     def __init__(self) -> None:
-        self.terminal = os.dup(_ERRORS)
+        fill_standard()  # an application may have closed one, and `dup` would take its number
+        self.terminal = os.dup(ERRORS)
         self.pipe, end = os.pipe()
         _widen(self.pipe)
         os.set_blocking(self.pipe, False)
         self._saved = {number: os.dup(number) for number in (1, 2) if _is_terminal(number)}
+        self._releasing = threading.Lock()
         self._partial = b""
-        _flush()
+        flush()
         for number in self._saved:
             os.dup2(end, number)
         os.close(end)
@@ -74,12 +62,16 @@ class Capture:
         return [harmless(line.decode(errors="backslashreplace").rstrip("\r")) for line in whole]
 
     def release(self) -> None:
-        """Let all be written to the terminal itself again; what was caught can still be read."""
-        _flush()
-        while self._saved:
-            number, saved = self._saved.popitem()
-            os.dup2(saved, number)
-            os.close(saved)
+        """Let all be written to the terminal itself again; what was caught can still be read.
+
+        From any thread. Nothing is flushed: for that somebody has to read the pipe, and it may be
+        the caller who does.
+        """
+        with self._releasing:
+            saved, self._saved = self._saved, {}
+            for number, copy in saved.items():
+                os.dup2(copy, number)
+                os.close(copy)
 
 
 def harmless(line: str) -> str:
@@ -88,11 +80,18 @@ def harmless(line: str) -> str:
     return "".join(part if number % 2 else plain(part) for number, part in enumerate(parts))
 
 
+def flush() -> None:
+    """Have written what Python keeps of standard output and errors. Waits as any writer does."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+
+
 def _is_terminal(number: int) -> bool:
     """Whether it leads to the terminal of standard error."""
     if not os.isatty(number):
         return False
-    return os.fstat(number).st_rdev == os.fstat(_ERRORS).st_rdev
+    return os.fstat(number).st_rdev == os.fstat(ERRORS).st_rdev
 
 
 def _widen(pipe: int) -> None:
@@ -101,9 +100,3 @@ def _widen(pipe: int) -> None:
         import fcntl
 
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):
-            stream.flush()
