@@ -283,3 +283,10 @@ def test_what_makes_no_sense_is_not_read() -> None:
         assert inbox.latest is None
         assert not inbox.read()
         assert not inbox.is_open
+
+
+@pytest.mark.concurrent
+def test_a_terminal_that_stops_who_writes_in_the_background_stops_no_worker(workers: Start) -> None:
+    shown = workers(QUICK, "--no-screen", "--max-tasks", "1", shell="stty tostop; {}")
+    assert shown.ended() == 0
+    assert shown.text.count("worker_offline") == 2

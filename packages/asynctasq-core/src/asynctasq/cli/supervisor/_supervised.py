@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
 import threading
 import time
@@ -20,7 +21,10 @@ _EVERY: Final = 0.5
 
 
 def end_of(supervisor_fd: int) -> socket.socket:
-    """Our end of the socket pair."""
+    """Our end of the socket pair. On the main thread."""
+    # A process group of its own is in the background of a terminal: after `stty tostop` writing
+    # there would stop this process, without a word.
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     end = socket.socket(fileno=supervisor_fd)
     end.set_inheritable(False)  # of processes that tasks start it is no business
     return end
