@@ -235,6 +235,7 @@ class Picture:
 asynctasq.cli._log.set_up("%(message)s")
 with shown(Picture()):
     logging.warning("\x1b[31mnot red\nsecond line")
+    asynctasq.cli._log.written()
     print("\x1b[31mred\x1b[2J\x1b]8;;http://x\x07link [blue]:smile:")
     print("plain again")
 """

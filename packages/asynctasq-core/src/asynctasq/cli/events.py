@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Final
 
 import click
@@ -26,7 +26,7 @@ _NAMES: Final = [kind.name for kind in KINDS]
 
 
 class _Command(BackendCommand):
-    listed = ("driver", "events_redis_url", "events_channel")
+    listed: Collection[str] | None = ("driver", "events_redis_url", "events_channel")
 
 
 @click.command(cls=_Command)
