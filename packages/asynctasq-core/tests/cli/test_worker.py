@@ -7,8 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,14 +22,6 @@ async def hello(name: str) -> None:
 
 hello("world").dispatch_sync()
 """
-
-
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Wait for something that another process does."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @contextmanager
@@ -247,76 +238,6 @@ def test_the_exit_code_says_what_a_worker_died_of(
     assert errors.endswith(said)
 
 
-CHATTY = """
-import logging
-from asynctasq import task
-
-@task
-async def speak() -> None:
-    logging.warning("\\x1b[31mred \\x1b]0;title\\x07 [bold]x[/bold]")
-
-speak().dispatch_sync()
-"""
-
-
-def test_nothing_in_its_log_moves_a_terminal(tmp_path: Path) -> None:
-    (tmp_path / "shop.py").write_text(CHATTY)
-    with start(tmp_path, "--app", "shop", "--driver", "memory", "--max-tasks", "1") as process:
-        _, errors = process.communicate(timeout=20)
-    assert r"WARNING \x1b[31mred \x1b]0;title\x07 [bold]x[/bold]" in errors
-    assert "\x1b" not in errors
-
-
-LOGS_ELSEWHERE = """
-import logging
-from asynctasq import memory, task
-
-logging.basicConfig(filename="shop.log", level=logging.INFO, format="%(levelname)s %(message)s")
-
-@task
-async def nothing() -> None: ...
-
-async def refuse(self):
-    raise ValueError("a bug")
-
-memory.MemoryDriver.open = refuse
-"""
-
-
-def test_an_application_that_logs_elsewhere_finds_there_why_its_worker_ended(
-    tmp_path: Path,
-) -> None:
-    (tmp_path / "shop.py").write_text(LOGS_ELSEWHERE)
-    with start(tmp_path, "--app", "shop", "--driver", "memory") as process:
-        _, errors = process.communicate(timeout=20)
-    assert errors.count("\n") == 1
-    assert errors.startswith("asynctasq: ValueError: a bug (")
-    log = (tmp_path / "shop.log").read_text()
-    assert "CRITICAL ValueError: a bug (" in log
-    assert "Traceback (most recent call last):" in log
-
-
-FORGES = """
-import logging
-from asynctasq import task
-
-@task
-async def log() -> None:
-    logging.warning("one\\n2026-01-01 00:00:00,000 1 INFO forged")
-
-log().dispatch_sync()
-"""
-
-
-def test_no_text_looks_like_another_record(tmp_path: Path) -> None:
-    (tmp_path / "shop.py").write_text(FORGES)
-    with start(tmp_path, "--app", "shop", "--driver", "memory", "--max-tasks", "1") as process:
-        _, errors = process.communicate(timeout=20)
-    assert [line for line in errors.splitlines() if "forged" in line] == [
-        "    2026-01-01 00:00:00,000 1 INFO forged"
-    ]
-
-
 def test_an_app_that_raises_what_is_no_error_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text("import asyncio\nraise asyncio.CancelledError\n")
     with start(tmp_path, "--app", "shop", "--driver", "memory") as process:
@@ -324,39 +245,6 @@ def test_an_app_that_raises_what_is_no_error_is_told_in_one_line(tmp_path: Path)
     assert process.returncode == 1
     assert errors.startswith("asynctasq: --app shop: asyncio.exceptions.CancelledError (")
     assert errors.count("\n") == 1
-
-
-UNREAD = """
-import logging, threading, time
-from asynctasq import task
-
-@task(visibility_timeout=1)
-async def say() -> None:
-    for number in range(3000):
-        logging.warning("%s %s", number, "x" * 100)
-    open("said", "w").close()
-
-@task(visibility_timeout=1, max_attempts=1)
-def hold() -> None:
-    open("gate").close()
-
-hold().dispatch_sync()
-say().dispatch_sync()
-"""
-
-
-def test_a_log_that_nobody_reads_stops_neither_tasks_nor_leases_nor_signals(
-    tmp_path: Path,
-) -> None:
-    (tmp_path / "shop.py").write_text(UNREAD)
-    os.mkfifo(tmp_path / "gate")
-    with start(tmp_path, "--app", "shop", "--driver", "memory", "--max-tasks", "2") as process:
-        until(lambda: (tmp_path / "said").exists())
-        time.sleep(1.5)  # longer than a lease that is not renewed
-        with (tmp_path / "gate").open("w"):
-            pass
-        until(lambda: process.poll() is not None)
-        assert process.returncode == 0
 
 
 KEYBOARD = """
