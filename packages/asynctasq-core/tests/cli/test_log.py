@@ -89,8 +89,18 @@ def test_no_text_looks_like_another_record(tmp_path: Path) -> None:
 
 
 UNREAD = """
-import logging, threading, time
+import asyncio, logging, time
+import asynctasq
 from asynctasq import task
+from asynctasq.driver import Context, TaskRef
+from asynctasq.memory import MemoryDriver
+
+async def look(at):
+    driver = MemoryDriver(None, Context())
+    await driver.open()
+    seen = await driver.get(TaskRef(at.queue, at.id))
+    await driver.close()
+    return seen.due_at - time.time(), seen.deliveries
 
 @task(visibility_timeout=1)
 async def say() -> None:
@@ -98,9 +108,12 @@ async def say() -> None:
         logging.warning("%s %s", number, "x" * 100)
     open("said", "w").close()
 
-@task(visibility_timeout=1, max_attempts=1)
+@task(visibility_timeout=1)
 def hold() -> None:
     open("gate").close()
+    left, deliveries = asyncio.run(look(asynctasq.current()))
+    with open("seen", "w") as file:
+        file.write(f"{left} {deliveries}\\n")
 
 hold().dispatch_sync()
 say().dispatch_sync()
@@ -112,10 +125,15 @@ def test_a_log_that_nobody_reads_stops_neither_tasks_nor_leases_nor_signals(
 ) -> None:
     (tmp_path / "shop.py").write_text(UNREAD)
     os.mkfifo(tmp_path / "gate")
-    with start(tmp_path, "--app", "shop", "--driver", "memory", "--max-tasks", "2") as process:
+    seen = tmp_path / "seen"
+    with start(tmp_path, "--app", "shop", "--driver", "memory") as process:
         until(lambda: (tmp_path / "said").exists())
         time.sleep(1.5)  # longer than a lease that is not renewed
         with (tmp_path / "gate").open("w"):
-            pass
+            until(lambda: seen.exists() and seen.read_text().endswith("\n"))
+        left, deliveries = seen.read_text().split()
+        assert float(left) > 0
+        assert deliveries == "1"  # else it was lost, and taken anew by the same worker
+        process.terminate()
         until(lambda: process.poll() is not None)
         assert process.returncode == 0

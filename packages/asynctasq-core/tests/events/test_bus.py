@@ -198,12 +198,13 @@ def test_an_emitter_that_stops_the_loop_loses_events_and_no_more(
 class Choosing:
     """An emitter that wants one kind only, or cannot say."""
 
-    def __init__(self, kind: type[Event] | None) -> None:
+    def __init__(self, kind: type[Event] | None, error: BaseException | None = None) -> None:
         self.kind = kind
+        self.error = error or ZeroDivisionError()
 
     def wants(self, kind: type[Event]) -> bool:
         if self.kind is None:
-            raise ZeroDivisionError
+            raise self.error
         return kind is self.kind
 
     async def emit(self, events: Any) -> None: ...
@@ -221,10 +222,11 @@ def test_events_that_nobody_wants_need_not_be_made(
     assert EventBus([Choosing(TaskStarted), recorder]).wants(TaskEnqueued)
 
 
+@pytest.mark.parametrize("error", [ZeroDivisionError(), SystemExit(3)])
 def test_an_emitter_that_cannot_say_what_it_wants_is_told(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
-    assert EventBus([Choosing(None)]).wants(TaskStarted)
+    assert EventBus([Choosing(None, error)]).wants(TaskStarted)
     assert "failed" in caplog.text
 
 

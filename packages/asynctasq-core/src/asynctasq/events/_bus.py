@@ -48,7 +48,7 @@ class EventBus:
             try:
                 if wants(kind):
                     return True
-            except Exception:  # one that cannot say is told
+            except (Exception, SystemExit):  # one that cannot say is told
                 logger.exception("event emitter %r failed", wants)
                 return True
         return False
