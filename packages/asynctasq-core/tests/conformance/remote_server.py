@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import socket
 import threading
 from collections.abc import Coroutine
-from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -40,7 +40,6 @@ class Server:
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._calls: set[asyncio.Task[None]] = set()
         self._drivers: dict[Context, MemoryDriver] = {}
-        self._server: asyncio.Server | None = None
         self.port = 0
 
     def __enter__(self) -> Self:
@@ -68,35 +67,43 @@ class Server:
         asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._accept, HOST, self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        # By hand: a server of asyncio's loses what it accepts while it closes.
+        self._listening = socket.create_server((HOST, self.port))
+        self._listening.setblocking(False)
+        self.port = self._listening.getsockname()[1]
+        self._loop.add_reader(self._listening, self._accept)
 
     async def _deafen(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        await asyncio.sleep(0)  # what was accepted just now becomes a call
+        self._loop.remove_reader(self._listening)
+        self._listening.close()
         while self._calls:
             for call in self._calls:
                 call.cancel()
             await asyncio.wait(self._calls)
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        call = self._loop.create_task(self._serve(reader, writer))
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listening.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        call = self._loop.create_task(self._serve(connection))
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
+        call.add_done_callback(lambda _: connection.close())  # also if it never began
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        reader, writer = await asyncio.open_connection(sock=connection)
         try:
             context, method, arguments, options = await read(reader)
             call = getattr(await self._driver(context), method)(*arguments, **options)
             write(writer, await self._answer(asyncio.ensure_future(call), reader))
-            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
         except (OSError, EOFError):
             return  # the client is gone; what it took comes back by its lease
         finally:
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
+            writer.transport.abort()
 
     async def _driver(self, context: Context) -> MemoryDriver:
         driver = self._drivers.setdefault(context, MemoryDriver(None, context))
