@@ -41,10 +41,10 @@ class Counting(Server):
         super().__init__()
         self.file = file
 
-    async def _serve(self, reader, writer):
+    async def _serve(self, connection):
         with self.file.open("ab") as file:
             file.write(b".")
-        await super()._serve(reader, writer)
+        await super()._serve(connection)
 
 @contextlib.contextmanager
 def server(folder):
