@@ -1,0 +1,35 @@
+-- Store messages, unless their ids are here already, or a record of them is (KEYS[WIDTH + i]).
+-- ARGV: {id, seconds of delay, the rest of the message}, as MessagePack. Answers whether the queue
+-- is new. Its first write may take memory, so that beyond `maxmemory` nothing is stored.
+
+local q = queue(0)
+local messages = cmsgpack.unpack(ARGV[1])
+local recorded = {}
+for first = WIDTH + 1, #KEYS, 5000 do
+  if redis.call('EXISTS', unpack(KEYS, first, math.min(first + 4999, #KEYS))) > 0 then
+    for i = first, math.min(first + 4999, #KEYS) do
+      recorded[i - WIDTH] = redis.call('EXISTS', KEYS[i]) == 1
+    end
+  end
+end
+
+local sooner = head(q.delayed)
+local base, fresh = tick(q, #messages)
+local ready, delayed = {}, {}
+for i, message in ipairs(messages) do
+  local id, delay, at = message[1], message[2], base + i - 1
+  local stored = struct.pack('<d', at) .. message[3]
+  if not recorded[i] and redis.call('HSETNX', q.messages, id, stored) == 1 then
+    if delay > 0 then
+      delayed[#delayed + 1] = at / 1e6 + delay
+      delayed[#delayed + 1] = id
+    else
+      ready[#ready + 1] = id
+    end
+  end
+end
+many('RPUSH', q.ready, ready)
+many('ZADD', q.delayed, delayed)
+if #ready > 0 then wake(q, #ready) end
+if #delayed > 0 then wake_for_sooner(q, sooner) end
+return fresh and 1 or 0
