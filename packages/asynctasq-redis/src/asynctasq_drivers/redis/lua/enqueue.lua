@@ -1,6 +1,6 @@
 -- Store messages, unless their ids are here already, or a record of them is (KEYS[WIDTH + i]).
--- ARGV: {id, seconds of delay, the rest of the message}, as MessagePack. Answers whether the queue
--- is new. Its first write may take memory, so that beyond `maxmemory` nothing is stored.
+-- ARGV: {id, seconds of delay}, as MessagePack; then the rest of each message. Answers whether the
+-- queue is new. Its first write may take memory, so that beyond `maxmemory` nothing is stored.
 
 local q = queue(0)
 local messages = cmsgpack.unpack(ARGV[1])
@@ -18,7 +18,7 @@ local base, fresh = tick(q, #messages)
 local ready, delayed = {}, {}
 for i, message in ipairs(messages) do
   local id, delay, at = message[1], message[2], base + i - 1
-  local stored = struct.pack('<d', at) .. message[3]
+  local stored = struct.pack('<d', at) .. ARGV[i + 1]
   if not recorded[i] and redis.call('HSETNX', q.messages, id, stored) == 1 then
     if delay > 0 then
       delayed[#delayed + 1] = at / 1e6 + delay

@@ -1,9 +1,9 @@
 -- Make outcomes true for what is still held, once each. ARGV: outcomes as MessagePack, each
---   {'ack', id, receipt, record, milliseconds to keep it, number of its key}
---   {'dead', id, receipt, record, milliseconds, number of its key, failure}
+--   {'ack', id, receipt, number of its record (0: none), milliseconds to keep that}
+--   {'dead', id, receipt, number of its record, milliseconds, failure}
 --   {'retry', id, receipt, seconds of delay, failure}   {'release', id, receipt, seconds of delay}
--- (number 0: no record); seconds for which completed tasks are kept, and dead ones ('': not kept,
--- for ever). Answers the numbers, from 1, of those that are no longer held.
+-- then the seconds for which completed tasks are kept, and dead ones ('': not kept, for ever); then
+-- the records. Answers the numbers, from 1, of those outcomes that are no longer held.
 
 local q = queue(0)
 local outcomes = cmsgpack.unpack(ARGV[1])
@@ -26,8 +26,8 @@ local function again(id, seconds, at)
 end
 
 local function record(outcome)
-  if outcome[6] > 0 then
-    keep(KEYS[WIDTH + outcome[6]], outcome[4], outcome[5])
+  if outcome[4] > 0 then
+    keep(KEYS[WIDTH + outcome[4]], ARGV[3 + outcome[4]], outcome[5])
     recorded[#recorded + 1] = outcome[2]
   end
 end
@@ -50,7 +50,7 @@ local apply = {
   dead = function(outcome, at, attempt, deliveries, due)
     local id = outcome[2]
     run(id, attempt, deliveries, 0, due)
-    failures[#failures + 1], failures[#failures + 2] = id, outcome[7]
+    failures[#failures + 1], failures[#failures + 2] = id, outcome[6]
     retain('dead', id, at, ARGV[3])
     record(outcome)
   end,

@@ -1,0 +1,153 @@
+"""redis-py, as far as it is used here: a connection, what is sent on it, and how far it came.
+
+Retrying is left to the core: only here is it known whether a command may have run already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from hiredis import pack_command
+
+from redis import exceptions
+from redis.asyncio.connection import AbstractConnection, Connection, parse_url
+from redis.crc import key_slot as key_slot
+
+Command: TypeAlias = Sequence[str | bytes | int | float]
+"""Its words."""
+
+TIMEOUT: Final = 10.0
+"""Seconds for a command and its answer: a server may stand still for some of them."""
+CONNECT_TIMEOUT: Final = 5.0
+"""Seconds for a connection, with its greeting."""
+FOREVER: Final = math.inf
+
+ErrorReply: TypeAlias = exceptions.RedisError
+"""What a server answers instead: it did not do what it was asked."""
+_REPLIES: Final = (
+    exceptions.ResponseError,
+    exceptions.BusyLoadingError,
+    exceptions.AuthenticationError,
+    exceptions.AuthorizationError,
+)
+
+
+class NotSent(Exception):
+    """There is no connection: certainly nothing was done. Its cause is the client library's."""
+
+
+class ReplyLost(Exception):
+    """It was sent, and the answer never came: it may have been done."""
+
+
+def connection_of(url: str) -> dict[str, Any]:
+    """What a connection to a single server is made with. Raises ValueError."""
+    return dict(parse_url(url))  # type: ignore[arg-type]
+
+
+def new_connection(words: Mapping[str, Any], *, protocol: int = 3) -> AbstractConnection:
+    """A connection that is not connected."""
+    kwargs = {
+        "socket_timeout": None,  # `exchange` has a limit for all of it
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+        "client_name": "asynctasq",
+        "driver_info": None,
+        **words,
+        "protocol": protocol,
+    }
+    made: type[AbstractConnection] = kwargs.pop("connection_class", Connection)
+    return made(**kwargs)
+
+
+async def connect(connection: AbstractConnection) -> None:
+    """Make a connection usable, if it is not. Raises `NotSent`, or what the server says to it."""
+    if connection.is_connected:
+        if not connection._reader.at_eof():  # type: ignore[union-attr]
+            return
+        await connection.disconnect(nowait=True)
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            await connection.connect()
+    except _REPLIES:
+        raise
+    except (exceptions.RedisError, OSError, ValueError) as error:  # TimeoutError is an OSError
+        raise NotSent(str(error)) from error
+
+
+async def exchange(
+    connection: AbstractConnection, commands: Sequence[Command], timeout: float = TIMEOUT
+) -> list[Any]:
+    """Send commands at once and read their answers, errors among them.
+
+    Raises `NotSent` or `ReplyLost`. Who is cancelled loses the connection, never another's answer.
+    """
+    await connect(connection)
+    try:
+        async with asyncio.timeout(timeout):
+            packed = [pack_command(tuple(command)) for command in commands]
+            await connection.send_packed_command(packed, check_health=False)
+            return [await _answer(connection) for _ in commands]
+    except (exceptions.RedisError, OSError, ValueError) as error:
+        await connection.disconnect(nowait=True)
+        raise ReplyLost(str(error) or type(error).__name__) from error
+
+
+async def _answer(connection: AbstractConnection) -> Any:
+    try:
+        return await connection.read_response()
+    except _REPLIES as error:
+        return error
+
+
+async def next_push(connection: AbstractConnection, seconds: float) -> Any:
+    """What comes next on a connection that listens; None: nothing in that time.
+
+    Raises `ReplyLost` once the connection is gone.
+    """
+    try:
+        return await connection.read_response(timeout=seconds)
+    except (exceptions.RedisError, OSError, ValueError) as error:
+        raise ReplyLost(str(error) or type(error).__name__) from error
+
+
+async def disconnect(connection: AbstractConnection) -> None:
+    """End a connection. Never raises; from another event loop than its own, as well as it can."""
+    try:
+        await connection.disconnect()
+    except (exceptions.RedisError, OSError, RuntimeError):
+        return
+
+
+class Pool:
+    """Connections to one server: as many as are used at once, up to a limit; the rest wait."""
+
+    def __init__(self, make: Callable[[], AbstractConnection], limit: int) -> None:
+        self._make = make
+        self._room = asyncio.Semaphore(limit)
+        self._idle: deque[AbstractConnection] = deque()
+        self._busy: set[AbstractConnection] = set()
+
+    async def exchange(self, commands: Sequence[Command], timeout: float = TIMEOUT) -> list[Any]:
+        """As `exchange`, on whichever connection is free."""
+        async with self._room:
+            connection = self._idle.pop() if self._idle else self._make()
+            self._busy.add(connection)
+            try:
+                return await exchange(connection, commands, timeout)
+            finally:
+                self._busy.discard(connection)
+                self._idle.append(connection)
+
+    async def drop(self) -> None:
+        """End what is idle: another server answers under this name now."""
+        while self._idle:
+            await disconnect(self._idle.pop())
+
+    async def close(self) -> None:
+        """End all of them."""
+        for connection in (*self._busy, *self._idle):
+            await disconnect(connection)

@@ -1,0 +1,160 @@
+"""The server that a key is on: one, the master of some Sentinels, or a node of a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from asynctasq_drivers.redis._client import (
+    TIMEOUT,
+    Command,
+    NotSent,
+    Pool,
+    ReplyLost,
+    connect,
+    disconnect,
+    exchange,
+    new_connection,
+)
+from asynctasq_drivers.redis._target import Address, Target
+
+
+class Servers(Protocol):
+    """Sends commands where they belong."""
+
+    splits: bool
+    """Whether keys of several queues may be on several servers."""
+
+    async def exchange(
+        self, key: str, commands: Sequence[Command], timeout: float = TIMEOUT
+    ) -> list[Any]:
+        """Commands about one key, and their answers, errors among them: see `_client.exchange`."""
+        ...
+
+    async def listener(self) -> Any:
+        """A connection of its own to any server, to hear on what is published. Raises `NotSent`."""
+        ...
+
+    async def close(self) -> None:
+        """End all connections. Never raises."""
+        ...
+
+
+def servers_of(target: Target, limit: int) -> Servers:
+    """What a target leads to, with so many connections to each server at most."""
+    if target.kind == "cluster":
+        from asynctasq_drivers.redis._cluster import Cluster
+
+        return Cluster(target, limit)
+    return Watched(target, limit) if target.kind == "sentinel" else Single(target.connection, limit)
+
+
+class Single:
+    """One server."""
+
+    splits = False
+
+    def __init__(self, connection: Mapping[str, Any], limit: int) -> None:
+        self._connection = connection
+        self._pool = Pool(lambda: new_connection(self._connection), limit)
+
+    async def exchange(
+        self, key: str, commands: Sequence[Command], timeout: float = TIMEOUT
+    ) -> list[Any]:
+        return await self._pool.exchange(commands, timeout)
+
+    async def listener(self) -> Any:
+        connection = new_connection(self._connection, protocol=2)
+        await connect(connection)
+        return connection
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+
+class Watched:
+    """The master of a service that Sentinels watch (https://redis.io/docs/latest/develop/reference/sentinel-clients/)."""
+
+    splits = False
+
+    def __init__(self, target: Target, limit: int) -> None:
+        self._target = target
+        self._limit = limit
+        self._master: Single | None = None
+        self._address: Address | None = None
+        self._finding = asyncio.Lock()
+        self._old: list[Single] = []
+
+    async def exchange(
+        self, key: str, commands: Sequence[Command], timeout: float = TIMEOUT
+    ) -> list[Any]:
+        master = await self._found()
+        try:
+            answers = await master.exchange(key, commands, timeout)
+        except (NotSent, ReplyLost):
+            self._forget(master)
+            raise
+        if any(str(answer).startswith(_NO_MASTER) for answer in answers if _is_error(answer)):
+            self._forget(master)
+        return answers
+
+    async def listener(self) -> Any:
+        master = await self._found()
+        try:
+            return await master.listener()
+        except NotSent:
+            self._forget(master)
+            raise
+
+    def _forget(self, master: Single) -> None:
+        if self._master is master:
+            self._master = None
+
+    async def _found(self) -> Single:
+        async with self._finding:
+            if self._master is None:
+                address = await self._asked()
+                if self._old and address == self._address:
+                    self._master = self._old[-1]
+                else:
+                    host, port = self._address = address
+                    words = {**self._target.connection, "host": host, "port": port}
+                    self._master = Single(words, self._limit)
+                    self._old.append(self._master)
+                await self._master._pool.drop()
+            return self._master
+
+    async def _asked(self) -> Address:
+        """The master's address, by the first Sentinel that knows it and whose word holds."""
+        error: Exception = NotSent("no Sentinel knows the service")
+        for host, port in self._target.addresses:
+            own = {"host": host, "port": port}
+            sentinel = new_connection({**_tls_of(self._target.connection), **own})
+            try:
+                question = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._target.service)
+                (answer,) = await exchange(sentinel, [question], timeout=2.0)
+                if isinstance(answer, list):
+                    return answer[0].decode(), int(answer[1])
+                error = NotSent(f"Sentinel {host}:{port}: {answer or 'does not know the service'}")
+            except (NotSent, ReplyLost) as lost:
+                error = lost
+            finally:
+                await disconnect(sentinel)
+        raise NotSent(str(error)) from error
+
+    async def close(self) -> None:
+        for master in self._old:
+            await master.close()
+
+
+_NO_MASTER = ("READONLY", "You can't write against a read only", "MASTERDOWN", "Link with MASTER")
+
+
+def _is_error(answer: object) -> bool:
+    return isinstance(answer, Exception)
+
+
+def _tls_of(connection: Mapping[str, Any]) -> dict[str, Any]:
+    """Sentinels are asked without a name or password, but on connections of the same kind."""
+    return {k: v for k, v in connection.items() if k.startswith("ssl_") or k == "connection_class"}

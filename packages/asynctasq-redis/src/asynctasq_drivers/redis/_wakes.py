@@ -1,0 +1,149 @@
+"""Who waits here, and the one connection on which the scripts wake them.
+
+A script that finds nothing writes down who waits; one that brings something takes as many from
+that list as there is to take, and publishes to each. So nobody is woken in vain, and a wait holds
+no connection. A wake that is lost with a connection or a process costs time, never a message: who
+waits looks again every few seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any, Final
+from uuid import uuid4
+
+from asynctasq_drivers.redis._client import NotSent, ReplyLost, disconnect, exchange, next_push
+from asynctasq_drivers.redis._errors import translated
+from asynctasq_drivers.redis._servers import Servers
+
+PREFIX: Final = "asynctasq:wake:"
+"""What the channels begin with: a user of Redis needs the right to them."""
+QUIET: Final = 15.0
+"""Seconds without a word after which the connection is tried."""
+
+_numbers: Final = itertools.count(1)
+
+
+class Waiter:
+    """One call that waits."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+        """How it stands in the lists of those who wait."""
+        self._told = asyncio.Event()
+        self.queue = ""
+        """The key of the queue for which it was woken; empty once it looks."""
+
+    def tell(self, queue: str = "") -> None:
+        """Let it look again."""
+        self.queue = queue
+        self._told.set()
+
+    def looks(self) -> None:
+        """What it is told from now on, it has not seen."""
+        self._told.clear()
+        self.queue = ""
+
+    async def wait(self, seconds: float) -> None:
+        """Until it is told, or the time is over."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._told.wait()
+        except TimeoutError:
+            return
+
+
+class Wakes:
+    """Listens while somebody waits, and for as long as the driver is open after that."""
+
+    def __init__(self, servers: Servers, on_stray: Callable[[str], None]) -> None:
+        # A cluster's nodes do not know who listens on another: '~' tells the scripts.
+        self._channel = f"{PREFIX}{'~' if servers.splits else ''}{uuid4().hex}"
+        self._servers = servers
+        self._on_stray = on_stray
+        self._waiters: dict[str, Waiter] = {}
+        self._connection: Any = None
+        self._connecting = asyncio.Lock()
+        self._reader: asyncio.Task[None] | None = None
+
+    @property
+    def listening(self) -> bool:
+        """Whether what is told now is heard."""
+        return self._connection is not None
+
+    async def listen(self) -> None:
+        """Hear what is told from now on. Raises what a driver raises."""
+        async with self._connecting:
+            if self._connection is None:
+                connection = await self._subscribed()
+                self._connection = connection
+                self._reader = asyncio.ensure_future(self._read(connection))
+
+    async def _subscribed(self) -> Any:
+        try:
+            connection = await self._servers.listener()
+            try:
+                (answer,) = await exchange(connection, [("SUBSCRIBE", self._channel)])
+                if isinstance(answer, Exception):
+                    raise answer
+            except BaseException:
+                await disconnect(connection)
+                raise
+        except (NotSent, ReplyLost) as error:
+            raise translated(NotSent(str(error))) from (error.__cause__ or error)
+        except Exception as error:
+            raise translated(error) from error
+        return connection
+
+    @contextmanager
+    def waiter(self) -> Generator[Waiter]:
+        """Somebody who waits for as long as this block runs."""
+        number = str(next(_numbers))
+        waiter = self._waiters[number] = Waiter(f"{self._channel} {number}")
+        try:
+            yield waiter
+        finally:
+            del self._waiters[number]
+            if waiter.queue:  # it was woken, and went without a look
+                self._on_stray(waiter.queue)
+
+    def tell_all(self) -> None:
+        """Let all look again."""
+        for waiter in tuple(self._waiters.values()):
+            waiter.tell()
+
+    async def _read(self, connection: Any) -> None:
+        """Pass on what is told, until the connection ends; who waits then makes another."""
+        try:
+            while True:
+                push = await next_push(connection, QUIET)
+                if push is None:
+                    await exchange(connection, [("PING",)], timeout=QUIET)
+                elif isinstance(push, list) and push[0] == b"message":
+                    self._pass_on(push[2].decode())
+        except (NotSent, ReplyLost):
+            return
+        finally:
+            if self._connection is connection:
+                self._connection = None
+            await disconnect(connection)
+            self.tell_all()
+
+    def _pass_on(self, told: str) -> None:
+        number, _, queue = told.partition(" ")
+        waiter = self._waiters.get(number)
+        if waiter is not None:
+            waiter.tell(queue)
+        elif queue:
+            self._on_stray(queue)
+
+    async def close(self) -> None:
+        """End all waits, and stop listening."""
+        self.tell_all()
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.cancel()
+            await asyncio.wait((reader,))
