@@ -130,6 +130,7 @@ class Pool:
         self._room = asyncio.Semaphore(limit)
         self._idle: deque[AbstractConnection] = deque()
         self._busy: set[AbstractConnection] = set()
+        self._rested = asyncio.Event()
 
     async def exchange(self, commands: Sequence[Command], timeout: float = TIMEOUT) -> list[Any]:
         """As `exchange`, on whichever connection is free."""
@@ -141,13 +142,17 @@ class Pool:
             finally:
                 self._busy.discard(connection)
                 self._idle.append(connection)
+                self._rested.set()
 
     async def drop(self) -> None:
         """End what is idle: another server answers under this name now."""
         while self._idle:
             await disconnect(self._idle.pop())
 
-    async def close(self) -> None:
-        """End all of them."""
+    async def close(self, *, at_once: bool = False) -> None:
+        """End all of them, once what is under way has its answer, or at once."""
+        while self._busy and not at_once:
+            self._rested.clear()
+            await self._rested.wait()
         for connection in (*self._busy, *self._idle):
             await disconnect(connection)

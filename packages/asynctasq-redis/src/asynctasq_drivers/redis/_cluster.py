@@ -119,9 +119,9 @@ class Cluster:
             raise
         return connection
 
-    async def close(self) -> None:
+    async def close(self, *, at_once: bool = False) -> None:
         for pool in self._pools.values():
-            await pool.close()
+            await pool.close(at_once=at_once)
 
 
 def _range(row: Sequence[Any], asked: Address) -> tuple[int, int, Address]:

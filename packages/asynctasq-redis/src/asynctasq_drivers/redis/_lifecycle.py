@@ -81,7 +81,7 @@ class Lifecycle:
             return
         if self._loop is not asyncio.get_running_loop():
             if self._servers is not None:
-                await self._servers.close()
+                await self._servers.close(at_once=True)
             return
         if self._closing is None:
             self._closing = asyncio.ensure_future(self._close())

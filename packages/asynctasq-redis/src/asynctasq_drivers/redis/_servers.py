@@ -36,8 +36,8 @@ class Servers(Protocol):
         """A connection of its own to any server, to hear on what is published. Raises `NotSent`."""
         ...
 
-    async def close(self) -> None:
-        """End all connections. Never raises."""
+    async def close(self, *, at_once: bool = False) -> None:
+        """End all connections, once what is under way has its answer, or at once. Never raises."""
         ...
 
 
@@ -69,8 +69,8 @@ class Single:
         await connect(connection)
         return connection
 
-    async def close(self) -> None:
-        await self._pool.close()
+    async def close(self, *, at_once: bool = False) -> None:
+        await self._pool.close(at_once=at_once)
 
 
 class Watched:
@@ -143,9 +143,9 @@ class Watched:
                 await disconnect(sentinel)
         raise NotSent(str(error)) from error
 
-    async def close(self) -> None:
+    async def close(self, *, at_once: bool = False) -> None:
         for master in self._old:
-            await master.close()
+            await master.close(at_once=at_once)
 
 
 _NO_MASTER = ("READONLY", "You can't write against a read only", "MASTERDOWN", "Link with MASTER")

@@ -121,18 +121,17 @@ class RedisTasks(Lifecycle):
                 stored = await run(servers, _RESULT, names, str(ref.id), token, max(left, 1) + 60)
                 if stored is not None:
                     return _rows.record(ref, stored)
+                if left > 0:
+                    await waiter.wait(min(left, ASK_AGAIN))
                 if left <= 0 or self._closed:
                     return None
-                await waiter.wait(min(left, ASK_AGAIN))
 
     async def store(self, records: Sequence[Record]) -> None:
         servers = self._running()
         calls = []
         for queue in dict.fromkeys(record.ref.queue for record in records):
             some = {record.ref.id: record for record in records if record.ref.queue == queue}
-            rows = [
-                (i, _rows.record_row(r), _rows.milliseconds(r.keep_for)) for i, r in some.items()
-            ]
+            rows = [(id, _rows.milliseconds(record.keep_for)) for id, record in some.items()]
             keys = keys_of(queue)
             names = (*keys.all, *map(keys.result, some))
             words = (_rows.pack(rows), *map(_rows.record_row, some.values()))
