@@ -6,13 +6,22 @@ A failure here is one of the servers.
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
+from redis.asyncio import Redis, Sentinel
 from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, ConnectionError, NoPermissionError
 
 from .servers.cluster import cluster
+from .servers.replicated import replicated
+from .servers.sentinels import sentinels
+from .servers.single import tls, unix, with_user
 
 KEY = "queue:{mail}"
+NEVER = Retry(NoBackoff(), 0)
 
 
 @pytest.mark.once
@@ -39,3 +48,78 @@ def test_a_cluster_without_replicas_has_three_masters() -> None:
     with cluster() as nodes:
         masters = [nodes.master_of(str(number)) for number in range(30)]
         assert {room.port for room in masters if room} == {room.port for room in nodes.nodes}
+
+
+@pytest.mark.once
+@pytest.mark.asyncio
+async def test_sentinels_replace_a_master_that_was_killed() -> None:
+    with sentinels() as watched:
+        places, _, name = watched.url.partition("://")[2].partition("/")
+        ports = [int(place.rpartition(":")[2]) for place in places.split(",")]
+        finder = Sentinel([("127.0.0.1", port) for port in ports])  # type: ignore[no-untyped-call]
+        async with AsyncExitStack() as stack:
+            for each in finder.sentinels:  # which a client of the master's does not close
+                await stack.enter_async_context(each)
+            client = await stack.enter_async_context(finder.master_for(name))
+            await client.set(KEY, "kept")
+            assert await client.wait(1, 5000) == 1
+            old = watched.kill_master()
+            new = await asyncio.to_thread(watched.wait_for_failover, old)
+            assert new is not old
+            assert await client.get(KEY) == b"kept"
+        old.start()
+        assert watched.wait_for_master() is new
+
+
+@pytest.mark.asyncio
+async def test_a_replica_has_what_the_master_has_and_both_can_fail() -> None:
+    with replicated() as pair:
+        async with Redis.from_url(pair.url) as master, Redis.from_url(pair.replica.url) as replica:
+            await master.set(KEY, "kept")
+            assert await master.wait(1, 5000) == 1
+            assert await replica.get(KEY) == b"kept"
+            pair.replica.pause()
+            await master.set(KEY, "alone")
+            assert await master.wait(1, 100) == 0
+            pair.replica.resume()
+            assert await master.wait(1, 5000) == 1
+        pair.master.kill()
+        pair.master.start()
+        pair.wait_until_linked()
+
+
+@pytest.mark.asyncio
+async def test_tls_lets_in_who_has_a_certificate_and_nobody_else() -> None:
+    with tls() as single:
+        async with Redis.from_url(single.url) as client:
+            assert await client.set(KEY, "kept")
+        async with Redis.from_url(single.other_url, retry=NEVER) as stranger:
+            with pytest.raises(ConnectionError):
+                await stranger.get(KEY)
+
+
+@pytest.mark.asyncio
+async def test_a_unix_socket_leads_to_the_same_data_as_the_port() -> None:
+    with unix() as single:
+        async with Redis.from_url(single.url) as client, Redis.from_url(single.other_url) as other:
+            await client.set(KEY, "kept")
+            assert await other.get(KEY) == b"kept"
+
+
+@pytest.mark.asyncio
+async def test_a_user_may_do_what_a_queue_needs_and_nothing_else() -> None:
+    script = "redis.call('TIME') return redis.call('ZADD', KEYS[1], 1, 'task')"
+    with with_user() as single:
+        async with Redis.from_url(single.url) as client, client.pubsub() as events:
+            assert await client.eval(script, 1, KEY) == 1
+            assert await client.wait(0, 1) == 0
+            assert "redis_version" in await client.info("server")
+            await events.subscribe("asynctasq:events")
+            for denied in ("FLUSHALL", "KEYS *", "CONFIG GET *", "GET other", "PUBLISH other hi"):
+                with pytest.raises(NoPermissionError):
+                    await client.execute_command(*denied.split())  # type: ignore[no-untyped-call]
+        async with Redis.from_url(single.other_url) as admin:
+            assert len(await admin.acl_log()) == 5
+        async with Redis.from_url(single.room.url) as nobody:
+            with pytest.raises(AuthenticationError):
+                await nobody.get(KEY)

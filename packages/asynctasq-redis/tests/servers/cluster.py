@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -12,7 +12,7 @@ from redis.crc import key_slot
 
 from tools.backends import Room
 
-from .own import HOST, ask, says, server, wait_for
+from .own import HOST, ask, in_step, says, server, wait_for
 
 _SLOTS = ((0, 5460), (5461, 10922), (10923, 16383))
 _ENABLED = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
@@ -84,20 +84,12 @@ def _introduce(nodes: list[Room]) -> None:
 
 def _follow(replica: Room, master: Room) -> None:
     """Once it has heard of it as a master."""
-
-    def told() -> bool:
-        with suppress(redis.ResponseError):
-            return bool(ask(replica, "CLUSTER", "REPLICATE", ask(master, "CLUSTER", "MYID")))
-        return False
-
-    wait_for(told, f"a replica of {master.port}")
+    name = ask(master, "CLUSTER", "MYID")
+    wait_for(lambda: ask(replica, "CLUSTER", "REPLICATE", name), f"a replica of {master.port}")
 
 
 def _is_well(room: Room) -> bool:
-    in_step = says(room, "replication", "role:master") or says(
-        room, "replication", "master_link_status:up"
-    )
-    return in_step and says(room, "cluster", "cluster_state:ok")
+    return in_step(room) and says(room, "cluster", "cluster_state:ok")
 
 
 def _claim(room: Room, key: str) -> int:

@@ -31,14 +31,17 @@ def server(*arguments: str, files: Mapping[str, str] = MappingProxyType({})) -> 
     if missing and os.environ.get("ASYNCTASQ_REQUIRE") != "all":
         pytest.skip(f"not installed: {', '.join(missing)}")
     with private("redis", *arguments, files=files) as room:
-        yield room
+        try:
+            yield room
+        finally:
+            room.kill()  # nobody needs its data any more, and it may be long in stopping
 
 
 def ask(room: Room, *words: str | int) -> Any:
     """Its answer, as text where it is bytes. Raises `redis.RedisError`, soon if it hangs."""
     never = Retry(NoBackoff(), 0)
     with redis.Redis(
-        HOST, room.port, socket_timeout=1, retry=never, decode_responses=True
+        HOST, room.port, protocol=3, socket_timeout=1, retry=never, decode_responses=True
     ) as client:
         client.response_callbacks.clear()  # as the server says it
         return client.execute_command(*words)
@@ -52,11 +55,23 @@ def says(room: Room, section: str, line: str) -> bool:
     return False
 
 
+def in_step(room: Room) -> bool:
+    """Whether it is no replica, or one that has all data, on its disk too."""
+    # Before that it takes no notice of being told to stop.
+    written = says(room, "persistence", "aof_rewrite_in_progress:0")
+    linked = says(room, "replication", "master_link_status:up")
+    return written and (linked or says(room, "replication", "role:master"))
+
+
 def wait_for(found: Callable[[], T | None], what: str, seconds: float = 20.0) -> T:
-    """The first that is found and not false. Raises `TimeoutError`."""
+    """The first that is found and not false; an error of a server is neither.
+
+    Raises `TimeoutError`.
+    """
     limit = time.monotonic() + seconds
-    while not (result := found()):
-        if time.monotonic() > limit:
-            raise TimeoutError(f"{what}: not within {seconds:g} s")
+    while time.monotonic() < limit:
+        with suppress(redis.RedisError):
+            if result := found():
+                return result
         time.sleep(0.02)
-    return result
+    raise TimeoutError(f"{what}: not within {seconds:g} s")
