@@ -6,7 +6,10 @@ A failure here is one of the servers.
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+import socket
+import time
+from contextlib import AsyncExitStack, suppress
+from urllib.parse import urlsplit
 
 import pytest
 from redis.asyncio import Redis, Sentinel
@@ -16,6 +19,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, ConnectionError, NoPermissionError
 
 from .servers.cluster import cluster
+from .servers.own import server
+from .servers.proxy import proxy
 from .servers.replicated import replicated
 from .servers.sentinels import sentinels
 from .servers.single import tls, unix, with_user
@@ -123,3 +128,61 @@ async def test_a_user_may_do_what_a_queue_needs_and_nothing_else() -> None:
         async with Redis.from_url(single.room.url) as nobody:
             with pytest.raises(AuthenticationError):
                 await nobody.get(KEY)
+
+
+@pytest.mark.asyncio
+async def test_a_proxy_cuts_connections_and_refuses_new_ones_until_it_is_healed() -> None:
+    with server() as room, proxy(room.url) as between:
+        async with Redis.from_url(between.url, retry=NEVER) as client:
+            await client.set(KEY, "kept")
+            for _ in range(2):
+                between.cut()
+                with pytest.raises(ConnectionError):
+                    await client.get(KEY)
+                with pytest.raises(ConnectionError, match="Connect call failed"):
+                    await client.get(KEY)
+                between.heal()
+                assert await client.get(KEY) == b"kept"
+
+
+@pytest.mark.asyncio
+async def test_a_proxy_loses_the_reply_of_a_command_that_has_run() -> None:
+    with server() as room, proxy(room.url) as between:
+        async with Redis.from_url(between.url, retry=NEVER) as client:
+            between.lose_replies(2, to=b"INCR")
+            for _ in range(2):
+                with pytest.raises(ConnectionError):
+                    await client.incr(KEY)
+                await client.ping()
+            assert between.lost == 2
+            assert await client.incr(KEY) == 3
+
+
+@pytest.mark.asyncio
+async def test_a_proxy_delays_both_directions() -> None:
+    with server() as room, proxy(room.url) as between:
+        async with Redis.from_url(between.url) as client:
+            await client.ping()
+            between.delay = 0.05
+            start = time.monotonic()
+            await client.ping()
+            assert time.monotonic() - start >= 0.1
+
+
+@pytest.mark.parametrize("clients", [1, 2, 3])
+def test_a_proxy_leaves_nobody_hanging_who_connects_while_it_is_cut(clients: int) -> None:
+    with server() as room:
+        for _ in range(20):
+            with proxy(room.url) as between:
+                place = ("127.0.0.1", urlsplit(between.url).port or 0)
+                callers = [socket.create_connection(place, timeout=5) for _ in range(clients)]
+            for caller in callers:
+                with caller, suppress(ConnectionResetError):
+                    assert caller.recv(1) == b"", "accepted, and then forgotten"
+
+
+def test_a_proxy_in_front_of_a_server_that_is_gone_ends_connections() -> None:
+    with server() as room, proxy(room.url) as between:
+        room.kill()
+        with socket.create_connection(("127.0.0.1", urlsplit(between.url).port or 0), 5) as caller:
+            assert caller.recv(1) == b""
