@@ -11,10 +11,11 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from tools.backends import hello, processes
@@ -40,6 +41,8 @@ class Room:
     owner: Process | None = None
     """Whose end makes it an orphan; None: it stays until `tools/services.py down`."""
     process: Process | None = None
+    arguments: Sequence[str] = ()
+    """What its program is told before all else, on every start."""
     _child: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -47,14 +50,21 @@ class Room:
         """Where its clients find it, on every start."""
         return self._recipe.url.format(port=self.port)
 
-    def prepare(self) -> None:
-        """Fill its empty data folder. Raises `Failed` where that does not work."""
+    @property
+    def data(self) -> Path:
+        """The folder in which it runs: nobody but root and the server's own account may look in."""
+        return self.folder / "data"
+
+    def prepare(self, files: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Fill its empty data folder, with these too. Raises `Failed` where that does not work."""
         self._record()
-        self._data.mkdir(mode=0o700)
-        commands = self._recipe.prepare(self._data)
+        self.data.mkdir(mode=0o700)
+        commands = self._recipe.prepare(self.data)
+        for name, text in files.items():
+            (self.data / name).write_text(text, encoding="utf-8")
         account = _account()
         if account.user is not None and account.group is not None:
-            for path in [self._data, *self._data.iterdir()]:
+            for path in [self.data, *self.data.iterdir()]:
                 os.chown(path, account.user, account.group)
         for command in commands:
             self._run(command)
@@ -77,11 +87,11 @@ class Room:
         """Start it on its data, and wait until it answers. Raises `Failed` where it does not."""
         if self.alive:
             return
-        command, account = self._recipe.serve(self._data, self.port), _account()
+        account = _account()
         with self._log.open("ab") as log:
             self._child = subprocess.Popen(
-                command.words,
-                cwd=self._data,
+                self._words(),
+                cwd=self.data,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -131,10 +141,6 @@ class Room:
         return RECIPES[self.name]
 
     @property
-    def _data(self) -> Path:
-        return self.folder / "data"
-
-    @property
     def _log(self) -> Path:
         return self.folder / "log"
 
@@ -147,10 +153,15 @@ class Room:
             self._child.wait()
         return left
 
+    def _words(self) -> list[str]:
+        program, *own = self._recipe.serve(self.data, self.port).words
+        more = [word.format(port=self.port, next_port=self.port + 1) for word in self.arguments]
+        return [program, *more, *own]
+
     def _environment(self) -> dict[str, str]:
         words = {name: os.environ[name] for name in ("PATH", "TZ") if name in os.environ}
-        own = self._recipe.environment(self._data, self.port)
-        return {**words, "HOME": str(self._data), "LC_ALL": "C.UTF-8", **own}
+        own = self._recipe.environment(self.data, self.port)
+        return {**words, "HOME": str(self.data), "LC_ALL": "C.UTF-8", **own}
 
     def _await_hello(self) -> None:
         limit = time.monotonic() + _PATIENCE["start"]
@@ -174,7 +185,7 @@ class Room:
         with self._log.open("ab") as log:
             done = subprocess.run(
                 command.words,
-                cwd=self._data,
+                cwd=self.data,
                 env=self._environment(),
                 input=command.feed.encode(),
                 stdout=log,
@@ -194,20 +205,27 @@ class Room:
             "port": self.port,
             "owner": _plain(self.owner),
             "process": _plain(self.process),
+            "arguments": list(self.arguments),
         }
         fresh = self.folder / "room.json.new"
         fresh.write_text(json.dumps(content), encoding="utf-8")
         fresh.replace(self.folder / "room.json")
 
 
-def create(name: str, owner: Process | None = None) -> Room:
+def create(
+    name: str,
+    owner: Process | None = None,
+    arguments: Sequence[str] = (),
+    files: Mapping[str, str] = MappingProxyType({}),
+) -> Room:
     """A started server in a new room; its folder is gone where that fails. Raises `Failed`."""
     recipe = RECIPES[name]
     if missing := recipe.missing():
         raise Failed(f"{name} needs {', '.join(missing)}: install {recipe.package}")
     room = Room(name, new_folder(name), _free_port(recipe.ports), owner)
+    room.arguments = arguments
     try:
-        room.prepare()
+        room.prepare(files)
         room.start()
     except BaseException:
         room.remove()
@@ -216,12 +234,16 @@ def create(name: str, owner: Process | None = None) -> Room:
 
 
 @contextmanager
-def private(name: str) -> Generator[Room]:
+def private(
+    name: str, *arguments: str, files: Mapping[str, str] = MappingProxyType({})
+) -> Generator[Room]:
     """A server for one test or a few: `mysql`, `postgres`, `rabbitmq` or `redis`.
 
     It may be stopped, killed and paused at will, and is removed at the end. Raises `Failed`.
+    More arguments stand before its own, with `{port}` and `{next_port}` filled in (RabbitMQ, which
+    a shell starts, takes none). The files are in its data folder, in which it runs.
     """
-    room = create(name, owner=processes.current(os.getpid()))
+    room = create(name, processes.current(os.getpid()), arguments, files)
     try:
         yield room
     finally:
@@ -233,7 +255,8 @@ def load(folder: Path) -> Room | None:
     try:
         content = json.loads((folder / "room.json").read_text(encoding="utf-8"))
         owner, process = (Process(*p) if (p := content[k]) else None for k in ("owner", "process"))
-        return Room(content["name"], folder, content["port"], owner, process)
+        arguments = tuple(content["arguments"])
+        return Room(content["name"], folder, content["port"], owner, process, arguments)
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
