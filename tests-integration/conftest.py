@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tools import constraints, workspace
+from tools.backends import listing
+from tools.backends.recipes import RECIPES
 from tools.uv import UV
 
 
@@ -64,3 +66,12 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for package in workspace.find():
         build(package.folder, folder)
     return folder
+
+
+@pytest.fixture
+def startable() -> None:
+    """Every server that a package needs can be started here; a test that starts all is skipped
+    where one is not installed."""
+    for name in listing.wanted(workspace.ROOT):
+        if missing := RECIPES[name].missing():
+            pytest.skip(f"not installed: {', '.join(missing)}")

@@ -108,6 +108,7 @@ def test_the_readmes_first_command_counts_every_file_of_a_python_once(clone: Pat
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.usefixtures("startable")
 def test_the_commands_for_who_works_on_it_run_one_after_the_other(clone: Path) -> None:
     found = [str(block.values[0]) for block in blocks("bash", clone=True)]
     assert len(found) == 4

@@ -21,6 +21,7 @@ def test_there_are_some() -> None:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.usefixtures("startable")
 @pytest.mark.parametrize("words", COMMANDS)
 def test_a_command_of_the_page_measures_what_it_asks_for(words: str, tmp_path: Path) -> None:
     asked = shlex.split(words, comments=True)

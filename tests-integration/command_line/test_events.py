@@ -63,7 +63,7 @@ def _lines(stream: IO[str] | None) -> queue.Queue[str]:
 @contextmanager
 def following(shop: Shop, *words: str) -> Iterator[Follower]:
     with subprocess.Popen(
-        [sys.executable, "-m", "asynctasq", "events", *words],
+        [sys.executable, "-m", "asynctasq", "events", "--from", "wire", *words],
         cwd=shop.folder,
         env=shop.environment,
         stdin=subprocess.DEVNULL,
@@ -176,23 +176,10 @@ def test_a_connection_that_cannot_be_had_at_first_is_an_error(wired: Shop) -> No
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        ran = wired.run("events", "--wire-port", str(taken.getsockname()[1]))
+        ran = wired.run("events", "--from", "wire", "--wire-port", str(taken.getsockname()[1]))
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.endswith("cannot be had\n")
     assert ran.stderr.count("\n") == 1
-
-
-def test_without_a_subscriber_it_is_told_what_to_install(shop: Shop) -> None:
-    ran = shop.run("events")
-    assert (ran.returncode, ran.stdout) == (2, "")
-    assert "no event subscriber is installed" in ran.stderr
-    assert "pip install asynctasq-redis" in ran.stderr
-
-
-def test_a_subscriber_that_is_not_there_is_named_with_those_that_are(wired: Shop) -> None:
-    ran = wired.run("events", "--from", "wires")
-    assert (ran.returncode, ran.stdout) == (2, "")
-    assert "event subscriber 'wires' is not installed; installed: wire" in ran.stderr
 
 
 def test_an_event_of_no_day_and_bytes_that_are_no_batch_end_nothing(wired: Shop) -> None:
