@@ -1,8 +1,10 @@
-"""The whole public conformance suite, on a server of its own."""
+"""The whole public conformance suite: on one server, and on a cluster of three masters."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -11,25 +13,57 @@ from asynctasq.testing import DriverSuite, NewDriver
 from asynctasq_drivers.redis import RedisDriver, RedisOptions
 from tools.backends import Room
 
+from ..servers.cluster import Cluster
+from ..servers.proxy import Proxy
 
-class TestRedis(DriverSuite):
+
+async def _restart(rooms: Iterable[Room]) -> None:
+    rooms = list(rooms)
+    await asyncio.gather(*(asyncio.to_thread(room.stop) for room in rooms))
+    await asyncio.gather(*(asyncio.to_thread(room.start) for room in rooms))
+
+
+class OnRedis(DriverSuite):
     driver_class = RedisDriver
     backend = "Redis"
     lease = 0.5
     quiet = 0.05
-
-    @pytest.fixture(autouse=True)
-    def server(self, redis_server: Room) -> Room:
-        self.room = redis_server
-        return redis_server
+    url: str
 
     @pytest.fixture
-    def new_driver(self, server: Room) -> NewDriver:
-        options = RedisOptions(redis_url=Secret(server.url))
+    def new_driver(self) -> NewDriver:
+        options = RedisOptions(redis_url=Secret(self.url))
         return lambda context: RedisDriver(options, context)
 
+
+class TestRedis(OnRedis):
     room: Room
+    between: Proxy
+
+    @pytest.fixture(autouse=True)
+    def _server(self, redis_server: Room, redis_proxy: Proxy) -> None:
+        self.room, self.between, self.url = redis_server, redis_proxy, redis_proxy.url
 
     async def restart_backend(self) -> None:
-        await asyncio.to_thread(self.room.stop)
-        await asyncio.to_thread(self.room.start)
+        await _restart([self.room])
+
+    @asynccontextmanager
+    async def cut_backend(self) -> AsyncGenerator[None]:
+        self.between.cut()
+        try:
+            yield
+        finally:
+            self.between.heal()
+
+
+class TestRedisCluster(OnRedis):
+    backend = "Redis Cluster"
+    nodes: Cluster
+
+    @pytest.fixture(autouse=True)
+    def _cluster(self, redis_cluster: Cluster) -> None:
+        self.nodes, self.url = redis_cluster, redis_cluster.url
+
+    async def restart_backend(self) -> None:
+        await _restart(self.nodes.nodes)
+        await asyncio.to_thread(self.nodes.wait_until_well)
