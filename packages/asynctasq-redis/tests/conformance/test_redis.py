@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,6 @@ from asynctasq.driver import Secret
 from asynctasq.testing import DriverSuite, NewDriver
 from asynctasq_drivers.redis import RedisDriver, RedisOptions
 from tools.backends import Room
-
-from ..servers.cluster import Cluster
-from ..servers.proxy import Proxy
 
 
 async def _restart(rooms: Iterable[Room]) -> None:
@@ -38,10 +36,10 @@ class OnRedis(DriverSuite):
 
 class TestRedis(OnRedis):
     room: Room
-    between: Proxy
+    between: Any
 
     @pytest.fixture(autouse=True)
-    def _server(self, redis_server: Room, redis_proxy: Proxy) -> None:
+    def _server(self, redis_server: Room, redis_proxy: Any) -> None:
         self.room, self.between, self.url = redis_server, redis_proxy, redis_proxy.url
 
     async def restart_backend(self) -> None:
@@ -58,10 +56,10 @@ class TestRedis(OnRedis):
 
 class TestRedisCluster(OnRedis):
     backend = "Redis Cluster"
-    nodes: Cluster
+    nodes: Any
 
     @pytest.fixture(autouse=True)
-    def _cluster(self, redis_cluster: Cluster) -> None:
+    def _cluster(self, redis_cluster: Any) -> None:
         self.nodes, self.url = redis_cluster, redis_cluster.url
 
     async def restart_backend(self) -> None:

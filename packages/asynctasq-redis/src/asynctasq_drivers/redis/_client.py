@@ -9,7 +9,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from hiredis import pack_command
 
@@ -46,7 +46,7 @@ class ReplyLost(Exception):
 
 def connection_of(url: str) -> dict[str, Any]:
     """What a connection to a single server is made with. Raises ValueError."""
-    return dict(parse_url(url))  # type: ignore[arg-type]
+    return dict(parse_url(url))
 
 
 def new_connection(words: Mapping[str, Any], *, protocol: int = 3) -> AbstractConnection:
@@ -71,7 +71,7 @@ async def connect(connection: AbstractConnection) -> None:
         await connection.disconnect(nowait=True)
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            await connection.connect()
+            await connection.connect()  # type: ignore[no-untyped-call]
     except _REPLIES:
         raise
     except (exceptions.RedisError, OSError, ValueError) as error:  # TimeoutError is an OSError
@@ -88,7 +88,7 @@ async def exchange(
     await connect(connection)
     try:
         async with asyncio.timeout(timeout):
-            packed = [pack_command(tuple(command)) for command in commands]
+            packed = [pack_command(cast("Any", tuple(command))) for command in commands]
             await connection.send_packed_command(packed, check_health=False)
             return [await _answer(connection) for _ in commands]
     except (exceptions.RedisError, OSError, ValueError) as error:

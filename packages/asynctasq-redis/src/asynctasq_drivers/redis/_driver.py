@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from functools import partial
 from itertools import groupby
 from time import monotonic
 from typing import Any, Final, TypeVar
@@ -29,7 +28,7 @@ from asynctasq.errors import DriverError, OutcomeUnknown
 from asynctasq_drivers.redis import _rows
 from asynctasq_drivers.redis._keys import keys_of
 from asynctasq_drivers.redis._outcomes import outcome_rows
-from asynctasq_drivers.redis._scripts import Script, run, run_on_replicas
+from asynctasq_drivers.redis._scripts import Script, run
 from asynctasq_drivers.redis._tasks import RedisTasks
 from asynctasq_drivers.redis._wakes import Waiter
 
@@ -91,12 +90,11 @@ class RedisDriver(RedisTasks):
         await self._register(servers, queue)
         names = [*keys.all, *(keys.result(message.id) for message in batch)]
         ids = [message.id for message in batch]
-        if replicas := self._options.redis_wait_replicas:
-            send = partial(run_on_replicas, replicas=replicas)
-        else:
-            send = run
         heads, bodies = zip(*rows, strict=True)
-        fresh = await send(servers, _ENQUEUE, names, _rows.pack(heads), *bodies, ids=ids)
+        replicas = self._options.redis_wait_replicas
+        fresh = await run(
+            servers, _ENQUEUE, names, _rows.pack(heads), *bodies, ids=ids, replicas=replicas
+        )
         if fresh:  # its data, and perhaps its name, were lost since they were stored
             self._known.discard(queue)
             await self._register(servers, queue)

@@ -31,25 +31,19 @@ async def run(
     keys: Sequence[str],
     *words: str | bytes | int | float,
     ids: Iterable[UUID] = (),
+    replicas: int = 0,
 ) -> Any:
-    """The answer of a script. Raises what the contract knows; ``ids`` are told of as unknown."""
-    (answer,) = await _sent(servers, script, keys, words, ids)
-    return answer
+    """The answer of a script. Raises what the contract knows; ``ids`` are told of as unknown.
 
-
-async def run_on_replicas(
-    servers: Servers,
-    script: Script,
-    keys: Sequence[str],
-    *words: str | bytes | int | float,
-    ids: Iterable[UUID],
-    replicas: int,
-) -> Any:
-    """Likewise, once so many replicas have what it wrote (https://redis.io/docs/latest/commands/wait/)."""
+    With replicas: once so many have what it wrote (https://redis.io/docs/latest/commands/wait/).
+    """
+    if not replicas:
+        (answer,) = await _sent(servers, script, keys, words, ids)
+        return answer
     wait = ("WAIT", replicas, int(TIMEOUT * 500))
     answer, reached = await _sent(servers, script, keys, words, ids, wait)
     if isinstance(reached, Exception):
-        raise translated(reached) from reached
+        raise OutcomeUnknown(ids, f"WAIT was refused: {reached}") from reached
     if reached < replicas:
         raise OutcomeUnknown(ids, f"{reached} of redis_wait_replicas={replicas} have it")
     return answer
