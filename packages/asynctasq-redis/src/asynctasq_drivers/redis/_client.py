@@ -75,7 +75,11 @@ async def connect(connection: AbstractConnection) -> None:
     except _REPLIES:
         raise
     except (exceptions.RedisError, OSError, ValueError) as error:  # TimeoutError is an OSError
-        raise NotSent(str(error)) from error
+        await connection.disconnect(nowait=True)
+        raise NotSent(str(error) or type(error).__name__) from error
+    except BaseException:
+        await connection.disconnect(nowait=True)  # its greeting is half said
+        raise
 
 
 async def exchange(
@@ -131,10 +135,13 @@ class Pool:
         self._idle: deque[AbstractConnection] = deque()
         self._busy: set[AbstractConnection] = set()
         self._rested = asyncio.Event()
+        self._closed = False
 
     async def exchange(self, commands: Sequence[Command], timeout: float = TIMEOUT) -> list[Any]:
         """As `exchange`, on whichever connection is free."""
         async with self._room:
+            if self._closed:
+                raise NotSent("the driver is closed")
             connection = self._idle.pop() if self._idle else self._make()
             self._busy.add(connection)
             try:
@@ -151,6 +158,7 @@ class Pool:
 
     async def close(self, *, at_once: bool = False) -> None:
         """End all of them, once what is under way has its answer, or at once."""
+        self._closed = True
         while self._busy and not at_once:
             self._rested.clear()
             await self._rested.wait()

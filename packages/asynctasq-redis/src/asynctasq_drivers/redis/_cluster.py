@@ -36,6 +36,7 @@ class Cluster:
         self._pools: dict[Address, Pool] = {}
         self._slots: list[tuple[int, int, Address]] = []
         self._stale = True
+        self._closed = False
         self._asking = asyncio.Lock()
 
     async def exchange(
@@ -55,6 +56,8 @@ class Cluster:
     async def _on(
         self, address: Address, commands: Sequence[Command], timeout: float, asked: bool
     ) -> list[Any]:
+        if self._closed:
+            raise NotSent("the driver is closed")
         pool = self._pools.get(address) or self._pools.setdefault(address, self._pool(address))
         try:
             if asked:
@@ -120,7 +123,8 @@ class Cluster:
         return connection
 
     async def close(self, *, at_once: bool = False) -> None:
-        for pool in self._pools.values():
+        self._closed = True
+        for pool in tuple(self._pools.values()):
             await pool.close(at_once=at_once)
 
 
