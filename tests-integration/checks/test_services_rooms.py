@@ -13,6 +13,7 @@ import pytest
 from tools.backends import Room, private, processes
 from tools.backends.hello import answers
 from tools.backends.recipes import RECIPES, find
+from tools.backends.room import load
 
 pytestmark = pytest.mark.once
 
@@ -117,6 +118,25 @@ def test_a_paused_server_takes_connections_and_says_nothing_until_it_goes_on(nam
         assert answers(name, room.url)
         room.pause()
     assert not room.folder.exists()
+
+
+def _setting(room: Room, name: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", _port(room)), timeout=5) as peer:
+        peer.sendall(b"CONFIG GET " + name + b"\r\n")
+        return peer.recv(256).split(b"\r\n")[-2]
+
+
+def test_more_arguments_and_files_hold_on_every_start() -> None:
+    _need("redis")
+    more = ("own.conf", "--databases", "3", "--replica-announce-port", "{next_port}")
+    with private("redis", *more, files={"own.conf": "maxclients 77\n"}) as room:
+        room.stop()
+        room.start()
+        assert (_setting(room, b"databases"), _setting(room, b"maxclients")) == (b"3", b"77")
+        assert int(_setting(room, b"replica-announce-port")) == _port(room) + 1
+        found = load(room.folder)
+        assert found
+        assert found.arguments == more
 
 
 def test_two_at_once_have_ports_and_data_of_their_own() -> None:

@@ -240,8 +240,9 @@ def private(
     """A server for one test or a few: `mysql`, `postgres`, `rabbitmq` or `redis`.
 
     It may be stopped, killed and paused at will, and is removed at the end. Raises `Failed`.
-    More arguments stand before its own, with `{port}` and `{next_port}` filled in (RabbitMQ, which
-    a shell starts, takes none). The files are in its data folder, in which it runs.
+    More arguments stand before its own (RabbitMQ, which a shell starts, takes none), with `{port}`
+    and `{next_port}` filled in; Redis needs the second only in a cluster. The files are in its data
+    folder, in which it runs.
     """
     room = create(name, processes.current(os.getpid()), arguments, files)
     try:

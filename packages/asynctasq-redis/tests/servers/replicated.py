@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from tools.backends import Room
 
 from .own import HOST, ask, in_step, server, wait_for
+
+_FILE = "redis.conf"
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,14 @@ class Pair:
 def replicated() -> Generator[Pair]:
     """A new pair, linked."""
     with (
-        server("--repl-diskless-sync-delay", "0") as master,
-        server("--replicaof", HOST, str(master.port)) as replica,
+        _server("repl-diskless-sync-delay 0\n") as master,
+        _server(f"replicaof {HOST} {master.port}\n") as replica,
     ):
         pair = Pair(master, replica)
         pair.wait_until_linked()
         yield pair
+
+
+def _server(settings: str) -> AbstractContextManager[Room]:
+    """One with its settings in a file, so that it remembers whose replica it was made."""
+    return server(_FILE, files={_FILE: settings})

@@ -10,7 +10,7 @@ import redis
 
 from tools.backends import Room
 
-from .own import HOST, ask, says, server, wait_for
+from .own import HOST, ask, in_step, says, server, wait_for
 from .replicated import replicated
 
 NAME = "mymaster"
@@ -62,6 +62,22 @@ class Sentinels:
     def wait_for_master(self, seconds: float = 20.0) -> Room:
         """Wait until all sentinels name the same one."""
         return wait_for(self.master, "a master", seconds)
+
+    def wait_until_linked(self, seconds: float = 40.0) -> None:
+        """Until the other server is the master's replica, with all data: it can replace it.
+
+        Once the old master is back, sentinels take some fifteen seconds to tell it so.
+        """
+        master = self.wait_for_master()
+        replicas = [room for room in self.servers if room is not master]
+        wait_for(
+            lambda: (
+                all(says(room, "replication", "role:slave") for room in replicas)
+                and all(map(in_step, replicas))
+            ),
+            f"a replica of {master.port}",
+            seconds,
+        )
 
 
 @contextmanager
