@@ -40,6 +40,7 @@ class Lifecycle:
         self._closing: asyncio.Task[None] | None = None
         self._closed = False
         self._opened = False
+        self._gone = False
         self._known: set[str] = set()
         """Queues whose names are stored."""
         self._under_way: set[asyncio.Future[Any]] = set()
@@ -97,6 +98,7 @@ class Lifecycle:
         await self._wakes.close()
         while self._under_way:  # what was taken, and is being given back
             await asyncio.wait(tuple(self._under_way))
+        self._gone = True
         await self._servers.close()
 
     def _running(self) -> Servers:
@@ -116,7 +118,7 @@ class Lifecycle:
 
     def _stray(self, ready: str) -> None:
         """Somebody was woken for a queue who looks there no more: another is to look."""
-        if self._servers is not None and not self._closing:
+        if self._servers is not None and not self._gone:
             queue = ready.removeprefix("queue:{").removesuffix("}")
             self._start(_quietly(run(self._servers, _PASS_ON, keys_of(queue).all)))
 
