@@ -68,7 +68,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def startable() -> None:
     """Every server that a package needs can be started here; a test that starts all is skipped
     where one is not installed."""

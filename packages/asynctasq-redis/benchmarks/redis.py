@@ -127,7 +127,7 @@ _EAR = _Ear()
 
 
 async def commands(options: Mapping[str, str]) -> int:
-    """How many clients have sent since this was asked first."""
+    """How many clients have sent since this was asked first, but for those of administration."""
     await _EAR.listen(options)
     return _EAR.heard
 
