@@ -114,6 +114,20 @@ async def next_push(connection: AbstractConnection, seconds: float) -> Any:
         raise ReplyLost(str(error) or type(error).__name__) from error
 
 
+async def ping(connection: AbstractConnection) -> None:
+    """Have a connection that listens say something; what it hears until then stays to be read.
+
+    Raises `ReplyLost` once the connection is gone. It is not made anew: that one would not listen.
+    """
+    if not connection.is_connected:
+        raise ReplyLost("the connection was closed")
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            await connection.send_packed_command([pack_command(("PING",))], check_health=False)
+    except (exceptions.RedisError, OSError, ValueError) as error:
+        raise ReplyLost(str(error) or type(error).__name__) from error
+
+
 async def disconnect(connection: AbstractConnection) -> None:
     """End a connection. Never raises; from another event loop than its own, as well as it can."""
     try:
