@@ -1,13 +1,17 @@
-"""Servers of their own, for a worker of the tests each."""
+"""What tests share: a server of their own for each worker of pytest, and a channel on it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 
 import pytest
+import pytest_asyncio
 
 from tools.backends import Room, private
 
+from .channel import Channel
 from .servers.cluster import Cluster, cluster
 from .servers.proxy import Proxy, proxy
 
@@ -29,3 +33,23 @@ def redis_proxy(redis_server: Room) -> Iterator[Proxy]:
 def redis_cluster() -> Iterator[Cluster]:
     with cluster() as nodes:
         yield nodes
+
+
+@pytest_asyncio.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    """What is still open at the end has been left, and warns of that."""
+    async with AsyncExitStack() as made:
+        yield made
+    gc.collect()
+
+
+@pytest.fixture
+def channel(redis_server: Room, stack: AsyncExitStack) -> Channel:
+    return Channel(redis_server.url, stack)
+
+
+@pytest.fixture
+def cuttable(redis_server: Room, channel: Channel) -> Iterator[tuple[Proxy, Channel]]:
+    """The same channel, by way of a proxy."""
+    with proxy(redis_server.url) as between:
+        yield between, channel.at(between.url)

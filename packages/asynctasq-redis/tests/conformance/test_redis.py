@@ -54,6 +54,7 @@ class TestRedis(OnRedis):
             self.between.heal()
 
 
+@pytest.mark.once
 class TestRedisCluster(OnRedis):
     backend = "Redis Cluster"
     nodes: Any

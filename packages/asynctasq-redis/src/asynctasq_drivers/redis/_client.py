@@ -51,7 +51,7 @@ def connection_of(url: str) -> dict[str, Any]:
 
 def new_connection(words: Mapping[str, Any], *, protocol: int = 3) -> AbstractConnection:
     """A connection that is not connected."""
-    kwargs = {
+    kwargs: dict[str, Any] = {
         "socket_timeout": None,  # `exchange` has a limit for all of it
         "socket_connect_timeout": CONNECT_TIMEOUT,
         "client_name": "asynctasq",
@@ -66,7 +66,8 @@ def new_connection(words: Mapping[str, Any], *, protocol: int = 3) -> AbstractCo
 async def connect(connection: AbstractConnection) -> None:
     """Make a connection usable, if it is not. Raises `NotSent`, or what the server says to it."""
     if connection.is_connected:
-        if not connection._reader.at_eof():  # type: ignore[union-attr]
+        reader = cast("Any", connection)._reader
+        if not reader.at_eof():
             return
         await connection.disconnect(nowait=True)
     try:
@@ -92,7 +93,7 @@ async def exchange(
     await connect(connection)
     try:
         async with asyncio.timeout(timeout):
-            packed = [pack_command(cast("Any", tuple(command))) for command in commands]
+            packed = [_packed(command) for command in commands]
             await connection.send_packed_command(packed, check_health=False)
             return [await _answer(connection) for _ in commands]
     except (exceptions.RedisError, OSError, ValueError) as error:
@@ -100,20 +101,38 @@ async def exchange(
         raise ReplyLost(str(error) or type(error).__name__) from error
 
 
-async def _answer(connection: AbstractConnection) -> Any:
+def _packed(command: Command) -> bytes:
+    return cast("Any", pack_command)(tuple(command))
+
+
+async def _answer(connection: Any) -> Any:
     try:
         return await connection.read_response()
     except _REPLIES as error:
         return error
 
 
-async def next_push(connection: AbstractConnection, seconds: float) -> Any:
+async def next_push(connection: Any, seconds: float) -> Any:
     """What comes next on a connection that listens; None: nothing in that time.
 
     Raises `ReplyLost` once the connection is gone.
     """
     try:
         return await connection.read_response(timeout=seconds)
+    except (exceptions.RedisError, OSError, ValueError) as error:
+        raise ReplyLost(str(error) or type(error).__name__) from error
+
+
+async def ping(connection: AbstractConnection) -> None:
+    """Have a connection that listens say something; what it hears until then stays to be read.
+
+    Raises `ReplyLost` once the connection is gone. It is not made anew: that one would not listen.
+    """
+    if not connection.is_connected:
+        raise ReplyLost("the connection was closed")
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            await connection.send_packed_command([pack_command(("PING",))], check_health=False)
     except (exceptions.RedisError, OSError, ValueError) as error:
         raise ReplyLost(str(error) or type(error).__name__) from error
 

@@ -44,13 +44,14 @@ class Cluster:
     ) -> list[Any]:
         slot = key_slot(key.encode())
         address, asked = await self._node(slot), False
+        answers = await self._on(address, commands, timeout, asked)
         for _ in range(REDIRECTS):
-            answers = await self._on(address, commands, timeout, asked)
             moved = redirection(answers[0])
             if moved is None:
-                return answers
+                break
             self._stale = self._stale or not moved[1]
             address, asked = moved
+            answers = await self._on(address, commands, timeout, asked)
         return answers
 
     async def _on(
@@ -95,7 +96,7 @@ class Cluster:
                 connection = new_connection(self._words(address))
                 try:
                     (answer,) = await exchange(connection, [("CLUSTER", "SLOTS")], timeout=2.0)
-                    if isinstance(answer, list) and answer:
+                    if answer and not isinstance(answer, Exception):
                         self._slots = [_range(row, address) for row in answer]
                         self._stale = False
                         return

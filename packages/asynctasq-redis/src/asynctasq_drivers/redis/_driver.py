@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import groupby
 from time import monotonic
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from asynctasq.driver import (
     API,
@@ -50,8 +50,8 @@ _PURGE: Final = Script("purge")
 class RedisDriver(RedisTasks):
     """Keeps messages in Redis or Valkey: one server, one that Sentinels watch, or a cluster."""
 
-    name = "redis"
-    api = API
+    name: ClassVar[str] = "redis"
+    api: ClassVar[tuple[int, int]] = API
     capabilities: Capabilities = Capabilities(
         lease="timed",
         max_lease=None,
@@ -179,7 +179,7 @@ class RedisDriver(RedisTasks):
             keys, ids = (*keys_of(queue).all, *results), [o.delivery.id for o in batch]
             words = (_rows.pack(rows), completed, dead, *records)
             lost = await run(servers, _SETTLE, keys, *words, ids=ids)
-            return [batch[number - 1] for number in lost]
+            return _of(batch, lost)
 
         lost = await _each(outcomes, lambda outcome: outcome.delivery.queue, send)
         return Settled(tuple(outcome.delivery for outcome in lost))
@@ -191,7 +191,7 @@ class RedisDriver(RedisTasks):
             rows = [(d.id, d.receipt, d.lease) for d in batch]
             ids = [delivery.id for delivery in batch]
             lost = await run(servers, _EXTEND, keys_of(queue).all, _rows.pack(rows), ids=ids)
-            return [batch[number - 1] for number in lost]
+            return _of(batch, lost)
 
         return Renewed(tuple(await _each(deliveries, lambda delivery: delivery.queue, send)))
 
@@ -220,6 +220,10 @@ log: Final = logging.getLogger("asynctasq.redis")
 def _stats(queue: str, counts: Sequence[int]) -> QueueStats:
     pending, scheduled, running, dead, age = counts
     return QueueStats(queue, pending, scheduled, running, dead, None if age < 0 else age / 1e6)
+
+
+def _of(batch: Sequence[Item], numbers: Iterable[int]) -> list[Item]:
+    return [batch[number - 1] for number in numbers]
 
 
 def _by_queue(items: Sequence[Item], queue_of: Callable[[Item], str]) -> dict[str, list[Item]]:

@@ -64,6 +64,10 @@ class Single:
     ) -> list[Any]:
         return await self._pool.exchange(commands, timeout)
 
+    async def drop(self) -> None:
+        """End what is idle: another server may answer there now."""
+        await self._pool.drop()
+
     async def listener(self) -> Any:
         connection = new_connection(self._connection, protocol=2)
         await connect(connection)
@@ -122,7 +126,7 @@ class Watched:
                     words = {**self._target.connection, "host": host, "port": port}
                     self._master = Single(words, self._limit)
                     self._old.append(self._master)
-                await self._master._pool.drop()
+                await self._master.drop()
             return self._master
 
     async def _asked(self) -> Address:
@@ -134,7 +138,7 @@ class Watched:
             try:
                 question = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._target.service)
                 (answer,) = await exchange(sentinel, [question], timeout=2.0)
-                if isinstance(answer, list):
+                if answer and not isinstance(answer, Exception):
                     return answer[0].decode(), int(answer[1])
                 error = NotSent(f"Sentinel {host}:{port}: {answer or 'does not know the service'}")
             except (NotSent, ReplyLost) as lost:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from asynctasq.driver import Record, StoredTask, TaskPage, TaskRef, TaskState
 from asynctasq.errors import DriverClosed, InvalidMessage
@@ -104,7 +104,7 @@ class RedisTasks(Lifecycle):
             some = [ref for ref in dict.fromkeys(refs) if ref.queue == queue]
             ids = [ref.id for ref in some]
             names = (*keys.all, *map(keys.result, ids))
-            numbers = await run(servers, script, names, _rows.pack(ids), ids=ids)
+            numbers: list[int] = await run(servers, script, names, _rows.pack(ids), ids=ids)
             done.update(some[number - 1] for number in numbers)
         return tuple(ref for ref in dict.fromkeys(refs) if ref in done)
 
@@ -128,7 +128,7 @@ class RedisTasks(Lifecycle):
 
     async def store(self, records: Sequence[Record]) -> None:
         servers = self._running()
-        calls = []
+        calls: list[Coroutine[Any, Any, Any]] = []
         for queue in dict.fromkeys(record.ref.queue for record in records):
             some = {record.ref.id: record for record in records if record.ref.queue == queue}
             rows = [(id, _rows.milliseconds(record.keep_for)) for id, record in some.items()]

@@ -122,7 +122,7 @@ class Wakes:
                 push = await next_push(connection, QUIET)
                 if push is None:
                     await exchange(connection, [("PING",)], timeout=QUIET)
-                elif isinstance(push, list) and push[0] == b"message":
+                elif push[0] == b"message":
                     self._pass_on(push[2].decode())
         except (NotSent, ReplyLost):
             return
