@@ -32,7 +32,7 @@ def errors_about(channel: str, lost: type[DriverError]) -> Generator[None]:
 def _with_rights(error: DriverError, channel: str) -> DriverError:
     if isinstance(error, BackendRefused) and "NOPERM" in str(error):
         wanted = "asynctasq:*" if channel.startswith("asynctasq:") else channel
-        return BackendRefused(f"{error}; for events: &{wanted} and +@pubsub (ACL SETUSER)")
+        return BackendRefused(f"{error}; to tell and to listen: &{wanted} +@pubsub (ACL SETUSER)")
     return error
 
 

@@ -6,12 +6,11 @@ Retrying is left to the core: only here is it known whether a command may have r
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, cast
 
-from hiredis import pack_command
+import hiredis
 
 from redis import exceptions
 from redis.asyncio.connection import AbstractConnection, Connection, parse_url
@@ -24,7 +23,6 @@ TIMEOUT: Final = 10.0
 """Seconds for a command and its answer: a server may stand still for some of them."""
 CONNECT_TIMEOUT: Final = 5.0
 """Seconds for a connection, with its greeting."""
-FOREVER: Final = math.inf
 
 ErrorReply: TypeAlias = exceptions.RedisError
 """What a server answers instead: it did not do what it was asked."""
@@ -93,8 +91,7 @@ async def exchange(
     await connect(connection)
     try:
         async with asyncio.timeout(timeout):
-            packed = [_packed(command) for command in commands]
-            await connection.send_packed_command(packed, check_health=False)
+            await connection.send_packed_command([*map(_packed, commands)], check_health=False)
             return [await _answer(connection) for _ in commands]
     except (exceptions.RedisError, OSError, ValueError) as error:
         await connection.disconnect(nowait=True)
@@ -102,7 +99,8 @@ async def exchange(
 
 
 def _packed(command: Command) -> bytes:
-    return cast("Any", pack_command)(tuple(command))
+    packed: bytes = cast("Any", hiredis).pack_command(tuple(command))
+    return packed
 
 
 async def _answer(connection: Any) -> Any:
@@ -112,27 +110,36 @@ async def _answer(connection: Any) -> Any:
         return error
 
 
-async def next_push(connection: Any, seconds: float) -> Any:
-    """What comes next on a connection that listens; None: nothing in that time.
+async def next_message(connection: Any, quiet: float) -> bytes:
+    """What is published next to a connection that listens; after so many seconds it is tried.
 
-    Raises `ReplyLost` once the connection is gone.
+    Raises `ReplyLost` once it is gone, or answers no more. It is not made anew: that one would not
+    listen.
     """
+    asked = False
+    while True:
+        push = await _pushed(connection, quiet)
+        if push is None and asked:
+            raise ReplyLost("the connection is dead")
+        if asked := push is None:
+            await _ping(connection)
+        elif push[0] == b"message":
+            return bytes(push[2])
+
+
+async def _pushed(connection: Any, seconds: float) -> Any:
     try:
         return await connection.read_response(timeout=seconds)
     except (exceptions.RedisError, OSError, ValueError) as error:
         raise ReplyLost(str(error) or type(error).__name__) from error
 
 
-async def ping(connection: AbstractConnection) -> None:
-    """Have a connection that listens say something; what it hears until then stays to be read.
-
-    Raises `ReplyLost` once the connection is gone. It is not made anew: that one would not listen.
-    """
+async def _ping(connection: AbstractConnection) -> None:
     if not connection.is_connected:
         raise ReplyLost("the connection was closed")
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            await connection.send_packed_command([pack_command(("PING",))], check_health=False)
+            await connection.send_packed_command([_packed(("PING",))], check_health=False)
     except (exceptions.RedisError, OSError, ValueError) as error:
         raise ReplyLost(str(error) or type(error).__name__) from error
 

@@ -10,7 +10,7 @@ from typing import Any
 from asynctasq.errors import DriverClosed, DriverUnavailable
 from asynctasq.events import Event, EventsContext, decode_events
 from asynctasq_drivers.redis._channel import errors_about, subscribed
-from asynctasq_drivers.redis._client import ReplyLost, disconnect, next_push, ping
+from asynctasq_drivers.redis._client import disconnect, next_message
 from asynctasq_drivers.redis._options import RedisOptions
 from asynctasq_drivers.redis._servers import servers_of
 from asynctasq_drivers.redis._target import target_of
@@ -58,7 +58,7 @@ class RedisEventSubscriber:
         """The next one, whoever sent it; nothing, once this is closed."""
         if self._connection is None:
             raise DriverClosed("this redis event subscriber is new: open() it first")
-        hearing = self._hearing = self._hearing or asyncio.ensure_future(_next(self._connection))
+        hearing = self._hearing = self._hearing or asyncio.ensure_future(self._next())
         await asyncio.wait((hearing,))
         if self._closed:
             return b""
@@ -66,6 +66,9 @@ class RedisEventSubscriber:
             message = hearing.result()  # an error stays: what comes after it would have a gap
         self._hearing = None
         return message
+
+    async def _next(self) -> bytes:
+        return await next_message(self._connection, QUIET)
 
     async def close(self) -> None:
         self._closed = True
@@ -82,16 +85,3 @@ async def _ended(task: asyncio.Task[bytes]) -> None:
         await asyncio.wait((task,))
     if not task.cancelled():
         task.exception()  # nobody asks for it any more
-
-
-async def _next(connection: Any) -> bytes:
-    """What is told next. Raises `ReplyLost` once the connection is gone, or answers no more."""
-    asked = False
-    while True:
-        push = await next_push(connection, QUIET)
-        if push is None and asked:
-            raise ReplyLost("the connection is dead")
-        if asked := push is None:
-            await ping(connection)
-        elif isinstance(push, list) and push[0] == b"message":
-            return bytes(push[2])

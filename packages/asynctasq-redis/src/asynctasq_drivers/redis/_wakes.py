@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 from uuid import uuid4
 
-from asynctasq_drivers.redis._client import NotSent, ReplyLost, disconnect, exchange, next_push
-from asynctasq_drivers.redis._errors import translated
+from asynctasq_drivers.redis._channel import subscribed
+from asynctasq_drivers.redis._client import ReplyLost, disconnect, next_message
 from asynctasq_drivers.redis._servers import Servers
 
 PREFIX: Final = "asynctasq:wake:"
@@ -78,25 +78,9 @@ class Wakes:
         """Hear what is told from now on. Raises what a driver raises."""
         async with self._connecting:
             if self._connection is None:
-                connection = await self._subscribed()
+                connection = await subscribed(self._servers, self._channel)
                 self._connection = connection
                 self._reader = asyncio.ensure_future(self._read(connection))
-
-    async def _subscribed(self) -> Any:
-        try:
-            connection = await self._servers.listener()
-            try:
-                (answer,) = await exchange(connection, [("SUBSCRIBE", self._channel)])
-                if isinstance(answer, Exception):
-                    raise answer
-            except BaseException:
-                await disconnect(connection)
-                raise
-        except (NotSent, ReplyLost) as error:
-            raise translated(NotSent(str(error))) from (error.__cause__ or error)
-        except Exception as error:
-            raise translated(error) from error
-        return connection
 
     @contextmanager
     def waiter(self) -> Generator[Waiter]:
@@ -119,12 +103,8 @@ class Wakes:
         """Pass on what is told, until the connection ends; who waits then makes another."""
         try:
             while True:
-                push = await next_push(connection, QUIET)
-                if push is None:
-                    await exchange(connection, [("PING",)], timeout=QUIET)
-                elif push[0] == b"message":
-                    self._pass_on(push[2].decode())
-        except (NotSent, ReplyLost):
+                self._pass_on((await next_message(connection, QUIET)).decode())
+        except ReplyLost:
             return
         finally:
             if self._connection is connection:
