@@ -14,6 +14,7 @@ from asynctasq.errors import (
     DriverUnavailable,
 )
 from asynctasq_drivers.redis import (
+    _client,
     _subscriber,
 )
 
@@ -79,9 +80,9 @@ async def test_a_connection_that_is_only_quiet_is_kept(
         tried.release()
         await _ping(connection)
 
-    _ping = _subscriber.ping
+    _ping = _client._ping
     monkeypatch.setattr(_subscriber, "QUIET", 0.1)
-    monkeypatch.setattr(_subscriber, "ping", ping)
+    monkeypatch.setattr(_client, "_ping", ping)
     subscriber = await channel.following()
     waiting = asyncio.ensure_future(heard(subscriber, 1))
     for _ in range(4):
@@ -99,9 +100,9 @@ async def test_nothing_is_missed_while_a_connection_is_tried(
         await emitter.emit(NINE)  # comes before the answer
         await _ping(connection)
 
-    _ping = _subscriber.ping
+    _ping = _client._ping
     monkeypatch.setattr(_subscriber, "QUIET", 0.1)
-    monkeypatch.setattr(_subscriber, "ping", ping)
+    monkeypatch.setattr(_client, "_ping", ping)
     assert await heard(await channel.following(), 9) == list(NINE)
 
 
