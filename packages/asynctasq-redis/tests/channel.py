@@ -97,3 +97,10 @@ async def pushes_on(channel: Channel, emit: Callable[[], Awaitable[None]]) -> li
         while not messages or messages[-1] != b"end":
             messages.append((await listener.get_message(timeout=5) or {})["data"])
     return messages[:-1]
+
+
+async def nobody_listens(channel: Channel) -> None:
+    """Return once the server knows of nobody who does."""
+    async with Redis.from_url(channel.url) as client, asyncio.timeout(5):
+        while (await client.pubsub_numsub(channel.name))[0][1]:
+            await asyncio.sleep(0.01)

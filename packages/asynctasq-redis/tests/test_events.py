@@ -23,7 +23,7 @@ from asynctasq_drivers.redis import (
     _emitter,
 )
 
-from .channel import NINE, Channel, heard, numbered, pushes_on
+from .channel import NINE, Channel, heard, nobody_listens, numbered, pushes_on
 from .servers.cluster import cluster
 from .servers.single import tls, with_user
 
@@ -130,8 +130,10 @@ async def test_a_closed_one_is_closed_for_good_and_may_be_closed_again(channel: 
         await emitter.close()
     with pytest.raises(DriverClosed):
         await emitter.emit(NINE)
+    await nobody_listens(channel)
     with pytest.raises(DriverClosed):
         await subscriber.open()
+    await nobody_listens(channel)
 
 
 async def test_close_lets_go_of_what_is_being_opened_too(channel: Channel) -> None:
@@ -141,6 +143,7 @@ async def test_close_lets_go_of_what_is_being_opened_too(channel: Channel) -> No
     await subscriber.close()
     with pytest.raises(DriverClosed):
         await opening
+    await nobody_listens(channel)
 
 
 async def test_who_has_not_opened_it_is_told_to(channel: Channel) -> None:
