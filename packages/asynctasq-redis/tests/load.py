@@ -78,13 +78,14 @@ class Load:
         self.producing = asyncio.ensure_future(self._produce())
         self._stopped = False
 
-    def message(self) -> Message:
-        return Message(queue=self.queue, body=BODY, visibility_timeout=self.lease)
+    def message(self, delay: float = 0.0) -> Message:
+        return Message(queue=self.queue, body=BODY, delay=delay, visibility_timeout=self.lease)
 
     async def _produce(self) -> None:
         """A few tasks every now and then, each sent again until it is confirmed."""
         while not self._stopped:
-            batch = [self.message() for _ in range(4)]
+            # So that at any time some are confirmed that have not run yet.
+            batch = [self.message(delay) for delay in (0.0, 0.0, 0.0, 1.0)]
             await again(partial(self.driver.enqueue, batch), self.told)
             self.confirmed += batch
             await asyncio.sleep(0.01)
@@ -93,9 +94,15 @@ class Load:
         """Wait until so many that were sent from now on have run; returns the seconds it took."""
         start, known = monotonic(), len(self.confirmed)
         await until(lambda: len(self.confirmed) > known + count, "producing goes on")
-        awaited = self.confirmed[known : known + count]
+        awaited = [m for m in self.confirmed[known : known + count] if not m.delay]
         await until(lambda: all(m.id in _runs for m in awaited), "consuming goes on")
         return monotonic() - start
+
+    async def anything_runs_after(self, moment: float) -> None:
+        """Whether its sender was told that it is stored, or not."""
+        await until(
+            lambda: any(times[-1] > moment for times in _runs.values()), "consuming goes on"
+        )
 
     async def ends(self, since: int = 0) -> None:
         """Send nothing more. All that was confirmed, from that one on, is completed; none is left.
