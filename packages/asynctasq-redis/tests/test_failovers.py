@@ -47,11 +47,11 @@ def new() -> Message:
 async def test_an_enqueue_is_confirmed_once_a_replica_has_it() -> None:
     with replicated() as pair:
         async with driver_on(pair.url, redis_wait_replicas=1) as driver:
-            await driver.enqueue([new()])  # so that the server knows the script
-            message = new()
+            message, start = new(), monotonic()
             pair.replica.pause()
             with pytest.raises(OutcomeUnknown, match="0 of redis_wait_replicas=1"):
                 await driver.enqueue([message])
+            assert monotonic() - start < 8, "it waited twice"
             pair.replica.resume()
             assert (await driver.enqueue([message])).stored == (message.id,)
         async with driver_on(pair.replica.url) as replica:

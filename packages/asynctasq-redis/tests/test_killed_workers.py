@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -29,7 +30,7 @@ journal = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 @asynctasq.task(name={NAME!r})
 async def note():
     os.write(journal, f"{{asynctasq.current().id}} {{os.getpid()}}\\n".encode())
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0.05)
 
 asynctasq.init({{"driver": "redis", "redis_url": url, "max_losses": 100}})
 asynctasq.run(Worker(["mail"], concurrency=4).run())
@@ -53,9 +54,10 @@ class Crew:
     def _start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(self._words, cwd=self._folder)
 
-    def kill(self, number: int) -> None:
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
         """End one, and start another in its place."""
-        self._end(self.alive.pop(number))
+        self.alive.remove(process)
+        self._end(process)
         self.alive.append(self._start())
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
@@ -71,6 +73,19 @@ class Crew:
             id, pid = line.split()
             found[UUID(id)].append(int(pid))
         return found
+
+    def count(self) -> int:
+        """How many runs there were."""
+        return sum(map(len, self.runs().values()))
+
+    def has_run(self, known: int) -> bool:
+        """Whether there are more by now."""
+        return self.count() > known
+
+    def at_work(self) -> list[subprocess.Popen[bytes]]:
+        """Those that have run something, and not only started."""
+        known = {pid for pids in self.runs().values() for pid in pids}
+        return [process for process in self.alive if process.pid in known]
 
     def end(self) -> None:
         for process in self.alive:
@@ -109,11 +124,11 @@ async def sent_while_workers_are_killed(
     sent = [Message(queue="mail", body=BODY, visibility_timeout=LEASE) for _ in range(TASKS)]
     share = TASKS // KILLS
     for number in range(KILLS):
+        known = crew.count()
         await driver.enqueue(sent[number * share : (number + 1) * share])
-        known = len(crew.runs())
-        await until(lambda known=known: len(crew.runs()) > known, "a worker is at work")  # type: ignore[misc]
+        await until(partial(crew.has_run, known), "a worker is at work")
         await asyncio.sleep(chance.uniform(0, 0.3))  # when is the point; nothing is waited for
-        crew.kill(chance.randrange(3))
+        crew.kill(chance.choice(crew.at_work()))
     return sent
 
 

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from redis import Redis
 
-from asynctasq.driver import Ack, Delivery, Failure, Message, Record, Retry
+from asynctasq.driver import Ack, Delivery, Failure, Message, Outcome, Record, Retry
 from asynctasq.errors import OutcomeUnknown
 from asynctasq_drivers.redis import RedisDriver
 
@@ -125,7 +125,7 @@ async def test_a_settle_sent_again_is_lost_and_its_outcome_happened_once(
     await driver.enqueue([message(), message()])
     done, failed = await taken(driver, 2)
     record = Record(done.ref, "completed", b"result", 60.0)
-    outcomes = [Ack(done, record), Retry(failed, 0.0, Failure("Error"))]
+    outcomes: list[Outcome] = [Ack(done, record), Retry(failed, 0.0, Failure("Error"))]
     lose(between)
     with pytest.raises(OutcomeUnknown) as told:
         await driver.settle(outcomes)
