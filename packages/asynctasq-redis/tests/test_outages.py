@@ -9,10 +9,12 @@ from time import monotonic
 
 import pytest
 
+from asynctasq.driver import Message
+from asynctasq_drivers.redis._driver import LOOK_AGAIN
 from tools.backends import Room
 
-from .load import under_load
-from .servers.own import ask, server
+from .load import PATIENCE, driver_on, under_load
+from .servers.own import ask, server, wait_for
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.concurrent]
 
@@ -60,3 +62,20 @@ async def test_a_server_that_stands_still_for_seconds_costs_nothing_but_them(roo
         await load.ends()
     assert load.run_again() == {}
     assert load.told == []
+
+
+async def test_who_waits_is_woken_again_after_its_connection_was_ended(room: Room) -> None:
+    async with driver_on(room.url) as driver:
+        waiting = asyncio.ensure_future(driver.dequeue(["mail"], limit=1, wait=PATIENCE))
+        await someone_listens(room)
+        await asyncio.to_thread(ask, room, "CLIENT", "KILL", "TYPE", "pubsub")
+        await someone_listens(room)
+        start = monotonic()
+        await driver.enqueue([Message(queue="mail", body=b"", visibility_timeout=60.0)])
+        assert await waiting
+        assert monotonic() - start < LOOK_AGAIN / 2, "it looked by itself"
+
+
+async def someone_listens(room: Room) -> None:
+    listeners = ("CLIENT", "LIST", "TYPE", "pubsub")
+    await asyncio.to_thread(wait_for, lambda: ask(room, *listeners), "a connection that listens")
