@@ -92,9 +92,12 @@ class RedisDriver(RedisTasks):
         ids = [message.id for message in batch]
         heads, bodies = zip(*rows, strict=True)
         replicas = self._options.redis_wait_replicas
-        fresh = await run(
-            servers, _ENQUEUE, names, _rows.pack(heads), *bodies, ids=ids, replicas=replicas
-        )
+        words = (_rows.pack(heads), *bodies)
+        try:
+            fresh = await run(servers, _ENQUEUE, names, *words, ids=ids, replicas=replicas)
+        except OutcomeUnknown:  # nobody else may have been told that it is new
+            self._known.discard(queue)
+            raise
         if fresh:  # its data, and perhaps its name, were lost since they were stored
             self._known.discard(queue)
             await self._register(servers, queue)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from typing import Any, Final
 from uuid import UUID
+from weakref import WeakSet
 
 from asynctasq.errors import OutcomeUnknown
 from asynctasq_drivers.redis._client import TIMEOUT, Command, NotSent, ReplyLost
@@ -14,6 +15,9 @@ from asynctasq_drivers.redis._errors import translated
 from asynctasq_drivers.redis._servers import Servers
 
 _LUA: Final = files("asynctasq_drivers.redis") / "lua"
+
+_reached: Final[WeakSet[Servers]] = WeakSet()
+"""Where scripts that replicas wait for have been sent whole, and none was broken off since."""
 
 
 class Script:
@@ -58,14 +62,20 @@ async def _sent(
     *after: Command,
 ) -> list[Any]:
     rest = (len(keys), *keys, *words)
+    by_name, whole = ("EVALSHA", script.sha, *rest), ("EVAL", script.text, *rest)
+    # WAIT behind a script that is not known would wait for replicas before it is sent whole.
+    first = whole if after and servers not in _reached else by_name
     try:
-        answers = await servers.exchange(keys[0], [("EVALSHA", script.sha, *rest), *after])
+        answers = await servers.exchange(keys[0], [first, *after])
         if type(answers[0]).__name__ == "NoScriptError":
-            answers = await servers.exchange(keys[0], [("EVAL", script.text, *rest), *after])
+            answers = await servers.exchange(keys[0], [whole, *after])
     except (NotSent, ReplyLost) as error:
+        _reached.discard(servers)  # perhaps another one takes its place
         raise translated(error, ids) from (error.__cause__ or error)
     except Exception as error:  # what a server says to a new connection
         raise translated(error, ids) from error
     if isinstance(answers[0], Exception):
         raise translated(answers[0], ids) from answers[0]
+    if after:
+        _reached.add(servers)
     return answers

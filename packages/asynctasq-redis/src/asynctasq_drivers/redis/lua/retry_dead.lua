@@ -5,7 +5,7 @@ local q = queue(0)
 local ids = cmsgpack.unpack(ARGV[1])
 local done, ready = {}, {}
 drains(q)
-local base = tick(q, #ids)
+local base = redis.call('EXISTS', q.dead) == 1 and tick(q, #ids) or 0
 for i, id in ipairs(ids) do
   if not expired(q, id) and redis.call('ZREM', q.dead, id) == 1 then
     redis.call('ZREM', q.expiry, id)

@@ -13,7 +13,8 @@ for i, outcome in ipairs(outcomes) do ids[i] = outcome[2] end
 drains(q)
 local held = read(q.runs, ids)
 local sooner = head(q.delayed)
-local base = tick(q, #outcomes)
+-- Where all data was lost, the next enqueue has to find the queue new, whoever settles before it.
+local base = redis.call('EXISTS', q.runs) == 1 and tick(q, #outcomes) or 0
 
 local function retain(set, id, at, ttl)
   redis.call('ZADD', q[set], at / 1e6, id)
