@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,6 +14,15 @@ from asynctasq.driver import Secret
 from asynctasq.testing import DriverSuite, NewDriver
 from asynctasq_drivers.redis import RedisDriver, RedisOptions
 from tools.backends import Room
+from tools.backends.recipes import find
+
+
+def _version() -> str:
+    """Of the server that is installed here, as it tells."""
+    program = find("redis-server")
+    assert program, "install redis-server"
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    return told.stdout.partition("v=")[2].split()[0]
 
 
 async def _restart(rooms: Iterable[Room]) -> None:
@@ -23,7 +33,7 @@ async def _restart(rooms: Iterable[Room]) -> None:
 
 class OnRedis(DriverSuite):
     driver_class = RedisDriver
-    backend = "Redis"
+    backend = f"Redis {_version()}"
     lease = 0.5
     quiet = 0.05
     url: str
@@ -56,7 +66,7 @@ class TestRedis(OnRedis):
 
 @pytest.mark.once
 class TestRedisCluster(OnRedis):
-    backend = "Redis Cluster"
+    backend = f"Redis {_version()}, cluster"
     nodes: Any
 
     @pytest.fixture(autouse=True)
