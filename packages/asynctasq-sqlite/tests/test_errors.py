@@ -97,6 +97,21 @@ async def test_a_lock_that_ends_in_time_is_waited_for(opened: Open, path: Path) 
     await works(driver, waiting=1)
 
 
+async def test_a_statement_whose_error_was_forgotten_is_tried_again(path: Path) -> None:
+    """Seen when many opened a file at once: CPython raises SystemError, and nothing was done."""
+    session = _session.Session(path, 5.0, threading.Event())
+    session.open("normal", create=True)
+    failures = [SystemError("returned NULL without setting an exception")]
+
+    def step() -> str:
+        if failures:
+            raise failures.pop()
+        return "done"
+
+    assert session.patiently(step) == "done"
+    session.close()
+
+
 async def test_a_driver_that_waits_for_a_lock_can_be_closed(make: Make, path: Path) -> None:
     driver = make(busy_timeout=600)
     await driver.open()

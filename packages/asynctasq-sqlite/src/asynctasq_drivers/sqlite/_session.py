@@ -139,8 +139,9 @@ class Session:
         while True:
             try:
                 return step()
-            except sqlite3.Error as error:
-                if not is_locked(error):
+            except (sqlite3.Error, SystemError) as error:
+                # CPython raises SystemError for a statement whose error SQLite has forgotten.
+                if not (is_locked(error) or isinstance(error, SystemError)):
                     raise
                 allowed = self.patience if patience is None else patience
                 if self._stopping.is_set():
