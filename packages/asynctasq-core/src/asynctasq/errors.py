@@ -72,15 +72,16 @@ class DriverUnavailable(DriverError):
 class OutcomeUnknown(DriverError):
     """A request went out and its reply never came: ``ids`` may be stored, or may not.
 
+    Without ids, it was about no message in particular: what was taken comes back with its lease.
+
     Sending the same ids again is safe only where the driver declares ``idempotent_enqueue``.
     """
 
     def __init__(self, ids: Iterable[UUID], reason: str = "the reply never came") -> None:
         self.ids: tuple[UUID, ...] = tuple(ids)
         shown = ", ".join(map(str, self.ids[:5])) + (", ..." if len(self.ids) > 5 else "")
-        super().__init__(
-            f"{reason}: {len(self.ids)} message(s) may be stored or may not be ({shown})"
-        )
+        told = f"{len(self.ids)} message(s) may be stored or may not be ({shown})"
+        super().__init__(f"{reason}: {told}" if self.ids else reason)
 
 
 class BackendRefused(DriverError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import Any
+from uuid import UUID
 
 import pytest
 from msgspec.structs import replace
@@ -251,3 +252,8 @@ async def test_many_are_all_checked_before_the_first_is_sent(scripted, queue: st
 async def test_none_at_all_is_no_error(scripted) -> None:
     assert await asynctasq.dispatch_many([]) == []
     assert scripted.calls == []
+
+
+def test_a_lost_reply_speaks_of_messages_only_where_it_was_about_some() -> None:
+    assert str(OutcomeUnknown([], "the reply never came")) == "the reply never came"
+    assert "1 message(s) may be stored" in str(OutcomeUnknown([UUID(int=1)]))
