@@ -86,9 +86,9 @@ class Watched:
         self._target = target
         self._limit = limit
         self._master: Single | None = None
-        self._address: Address | None = None
         self._finding = asyncio.Lock()
-        self._old: list[Single] = []
+        self._met: dict[Address, Single] = {}
+        """Every server that was the master at some time."""
 
     async def exchange(
         self, key: str, commands: Sequence[Command], timeout: float = TIMEOUT
@@ -119,15 +119,15 @@ class Watched:
         async with self._finding:
             if self._master is None:
                 address = await self._asked()
-                if self._old and address == self._address:
-                    self._master = self._old[-1]
-                else:
-                    host, port = self._address = address
-                    words = {**self._target.connection, "host": host, "port": port}
-                    self._master = Single(words, self._limit)
-                    self._old.append(self._master)
-                await self._master.drop()
+                for met in self._met.values():
+                    await met.drop()  # who was replaced may hang, who is back has forgotten us
+                self._master = self._met.get(address) or self._meet(address)
             return self._master
+
+    def _meet(self, address: Address) -> Single:
+        words = {**self._target.connection, "host": address[0], "port": address[1]}
+        self._met[address] = Single(words, self._limit)
+        return self._met[address]
 
     async def _asked(self) -> Address:
         """The master's address, by the first Sentinel that knows it and whose word holds."""
@@ -148,7 +148,7 @@ class Watched:
         raise NotSent(str(error)) from error
 
     async def close(self, *, at_once: bool = False) -> None:
-        for master in self._old:
+        for master in tuple(self._met.values()):
             await master.close(at_once=at_once)
 
 
