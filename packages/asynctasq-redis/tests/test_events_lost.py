@@ -8,13 +8,8 @@ from typing import Any
 
 import pytest
 
-from asynctasq.errors import (
-    DriverError,
-    DriverUnavailable,
-)
-from asynctasq_drivers.redis import (
-    _subscriber,
-)
+from asynctasq.errors import DriverError, DriverUnavailable
+from asynctasq_drivers.redis import _subscriber
 from asynctasq_drivers.redis._client import disconnect
 
 from .channel import NINE, Channel, heard
