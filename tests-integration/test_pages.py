@@ -201,8 +201,18 @@ def test_the_table_of_drivers_says_what_they_declare() -> None:
     facts = [_declared(driver_class(name)) for name in names]
     expected = [line for line in table([{"drivers": facts}]).splitlines() if "`" in line]
     page = rooms.read((workspace.ROOT / "README.md").read_text(encoding="utf-8"), "drivers")
-    found = [line for line in page.splitlines() if "`" in line]
+    rows = [line.split("|") for line in page.splitlines() if "`" in line]
+    found = ["|".join(row[at] for at in _one_of_each(rows[0])) for row in rows]
     assert found == expected, "nox -s pages writes it anew"
+
+
+def _one_of_each(names: list[str]) -> list[int]:
+    """Where each stands first: a driver has a column for every backend that it was tested on.
+
+    The last stands behind the table, and is empty as the first is.
+    """
+    last = len(names) - 1
+    return [at for at, name in enumerate(names) if names.index(name) == at or at == last]
 
 
 def _declared(driver: type[Driver]) -> dict[str, Any]:

@@ -160,6 +160,9 @@ async def test_being_made_connects_nowhere_and_closing_that_neither(
         await emitter.emit(NINE)
     with pytest.raises(DriverUnavailable):
         await subscriber.open()
+    await subscriber.close()
+    with pytest.raises(DriverClosed):
+        await subscriber.open()
 
 
 async def test_a_url_that_leads_nowhere_is_said_when_they_are_made() -> None:

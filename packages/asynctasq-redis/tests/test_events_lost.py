@@ -8,14 +8,9 @@ from typing import Any
 
 import pytest
 
-from asynctasq.errors import (
-    DriverError,
-    DriverUnavailable,
-)
-from asynctasq_drivers.redis import (
-    _client,
-    _subscriber,
-)
+from asynctasq.errors import DriverError, DriverUnavailable
+from asynctasq_drivers.redis import _client, _subscriber
+from asynctasq_drivers.redis._client import disconnect
 
 from .channel import NINE, Channel, heard
 from .servers.own import server
@@ -105,6 +100,20 @@ async def test_nothing_is_missed_while_a_connection_is_tried(
     assert await heard(await channel.following(), 9) == list(NINE)
 
 
+async def test_a_connection_that_ends_while_it_is_tried_is_lost_and_not_made_anew(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ping(connection: Any) -> None:
+        await disconnect(connection)
+        await _ping(connection)  # on a new one nobody would listen
+
+    _ping = _subscriber.ping
+    monkeypatch.setattr(_subscriber, "QUIET", 0.1)
+    monkeypatch.setattr(_subscriber, "ping", ping)
+    with pytest.raises(DriverUnavailable):
+        await heard(await channel.following(), 1)
+
+
 async def test_an_emitter_goes_on_after_a_cut(
     channel: Channel, cuttable: tuple[Proxy, Channel]
 ) -> None:
@@ -125,7 +134,7 @@ async def test_a_batch_whose_answer_is_lost_is_not_told_twice(
     between, there = cuttable
     subscriber, emitter = await channel.following(), there.emitter()
     between.lose_replies(1, to=b"PUBLISH")
-    with pytest.raises(DriverError, match="did not answer") as raised:
+    with pytest.raises(DriverError, match="lost") as raised:
         await emitter.emit(NINE[:1])
     assert raised.type is DriverError
     await emitter.emit(NINE[1:])

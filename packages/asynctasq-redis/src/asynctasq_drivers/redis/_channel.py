@@ -21,7 +21,7 @@ def errors_about(channel: str, lost: type[DriverError]) -> Generator[None]:
     try:
         yield
     except ReplyLost as error:
-        text = f"Redis was asked on channel {channel}, and did not answer: {error}"
+        text = f"the connection to Redis was lost (channel {channel}): {error}"
         raise lost(text) from (error.__cause__ or error)
     except NotSent as error:
         raise translated(error) from (error.__cause__ or error)
