@@ -131,6 +131,8 @@ class Pool:
         self._idle: deque[AbstractConnection] = deque()
         self._busy: set[AbstractConnection] = set()
         self._rested = asyncio.Event()
+        self.closed = False
+        """Whether what is still sent uses a connection once, and ends it."""
 
     async def exchange(self, commands: Sequence[Command], timeout: float = TIMEOUT) -> list[Any]:
         """As `exchange`, on whichever connection is free."""
@@ -143,16 +145,20 @@ class Pool:
                 self._busy.discard(connection)
                 self._idle.append(connection)
                 self._rested.set()
+                if self.closed:
+                    await self.drop()
 
     async def drop(self) -> None:
-        """End what is idle: another server answers under this name now."""
+        """End what is idle."""
         while self._idle:
             await disconnect(self._idle.pop())
 
     async def close(self, *, at_once: bool = False) -> None:
         """End all of them, once what is under way has its answer, or at once."""
+        self.closed = True
         while self._busy and not at_once:
             self._rested.clear()
             await self._rested.wait()
-        for connection in (*self._busy, *self._idle):
+        for connection in tuple(self._busy):
             await disconnect(connection)
+        await self.drop()

@@ -37,6 +37,7 @@ class Cluster:
         self._slots: list[tuple[int, int, Address]] = []
         self._stale = True
         self._asking = asyncio.Lock()
+        self._closed = False
 
     async def exchange(
         self, key: str, commands: Sequence[Command], timeout: float = TIMEOUT
@@ -71,7 +72,9 @@ class Cluster:
         return {**self._target.connection, "host": address[0], "port": address[1]}
 
     def _pool(self, address: Address) -> Pool:
-        return Pool(lambda: new_connection(self._words(address)), self._limit)
+        pool = Pool(lambda: new_connection(self._words(address)), self._limit)
+        pool.closed = self._closed
+        return pool
 
     async def _node(self, slot: int) -> Address:
         if self._stale:
@@ -120,7 +123,8 @@ class Cluster:
         return connection
 
     async def close(self, *, at_once: bool = False) -> None:
-        for pool in self._pools.values():
+        self._closed = True
+        for pool in tuple(self._pools.values()):  # what is under way may find another node
             await pool.close(at_once=at_once)
 
 

@@ -85,6 +85,7 @@ class Watched:
         self._address: Address | None = None
         self._finding = asyncio.Lock()
         self._old: list[Single] = []
+        self._closed = False
 
     async def exchange(
         self, key: str, commands: Sequence[Command], timeout: float = TIMEOUT
@@ -122,7 +123,8 @@ class Watched:
                     words = {**self._target.connection, "host": host, "port": port}
                     self._master = Single(words, self._limit)
                     self._old.append(self._master)
-                await self._master._pool.drop()
+                self._master._pool.closed = self._closed
+                await self._master._pool.drop()  # another server may answer at this address now
             return self._master
 
     async def _asked(self) -> Address:
@@ -144,6 +146,7 @@ class Watched:
         raise NotSent(str(error)) from error
 
     async def close(self, *, at_once: bool = False) -> None:
+        self._closed = True
         for master in self._old:
             await master.close(at_once=at_once)
 
