@@ -87,6 +87,7 @@ class Watched:
         self._limit = limit
         self._master: Single | None = None
         self._finding = asyncio.Lock()
+        self._closed = False
         self._met: dict[Address, Single] = {}
         """Every server that was the master at some time."""
 
@@ -121,6 +122,8 @@ class Watched:
                 address = await self._asked()
                 for met in self._met.values():
                     await met.drop()  # who was replaced may hang, who is back has forgotten us
+                if self._closed:
+                    raise NotSent("the driver is closed")
                 self._master = self._met.get(address) or self._meet(address)
             return self._master
 
@@ -148,6 +151,7 @@ class Watched:
         raise NotSent(str(error)) from error
 
     async def close(self, *, at_once: bool = False) -> None:
+        self._closed = True
         for master in tuple(self._met.values()):
             await master.close(at_once=at_once)
 
