@@ -26,6 +26,7 @@ CONNECT_TIMEOUT: Final = 5.0
 """Seconds for a connection, with its greeting."""
 FOREVER: Final = math.inf
 
+RedisError: TypeAlias = exceptions.RedisError
 ErrorReply: TypeAlias = exceptions.RedisError
 """What a server answers instead: it did not do what it was asked."""
 _REPLIES: Final = (
