@@ -219,7 +219,7 @@ async def test_a_server_that_throws_tasks_away_is_warned_of(
             assert "set it to noeviction" in caplog.text
 
 
-@pytest.mark.parametrize("place", ["", ":messages", ":delayed", ":clock"])
+@pytest.mark.parametrize("place", ["", ":messages", ":delayed", ":clock", ":waiters"])
 async def test_a_key_of_somebody_else_is_refused_and_the_message_can_be_sent_again(
     place: str,
 ) -> None:

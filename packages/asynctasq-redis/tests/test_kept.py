@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -91,3 +92,19 @@ async def test_a_completed_task_is_gone_from_all_keys_after_its_time() -> None:
             await asyncio.sleep(0.35)
             assert await driver.dequeue(["mail"], limit=1, wait=0) == ()
             assert keys(room) == LEFT
+
+
+async def test_a_waiting_task_takes_less_than_twice_its_body_and_a_hundred_bytes() -> None:
+    with server() as room:
+        async with opened(room.url) as driver:
+            await works(driver)
+            before = used(room)
+            for _ in range(20):
+                await driver.enqueue([message(os.urandom(200)) for _ in range(1000)])
+            assert (used(room) - before) / 20_000 < 500
+
+
+def used(room: Room) -> int:
+    lines = ask(room, "INFO", "memory").splitlines()
+    (found,) = (line for line in lines if line.startswith("used_memory:"))
+    return int(found.partition(":")[2])

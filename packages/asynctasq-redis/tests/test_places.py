@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from redis.asyncio import Redis
@@ -107,6 +108,21 @@ async def test_the_password_of_the_option_is_that_of_the_urls_user() -> None:
             await works(driver)
         async with opened(single.url, password=Secret("not this")) as driver:
             await works(driver)
+
+
+async def test_a_password_of_any_characters_is_percent_encoded_or_an_option() -> None:
+    password = "a/b?c#d@e:f%20"
+    with server("--requirepass", password) as room:
+        place = room.url.partition("://")[2]
+        async with opened(f"redis://:{quote(password, safe='')}@{place}") as driver:
+            await works(driver)
+        async with opened(room.url, password=Secret(password)) as driver:
+            await works(driver)
+
+
+async def test_a_cluster_has_no_numbered_databases() -> None:
+    with pytest.raises(ConfigError, match="leave redis_db at 0"):
+        made("redis+cluster://host", db=1)
 
 
 async def test_one_connection_is_enough_for_many_who_wait() -> None:

@@ -15,6 +15,7 @@ for first = WIDTH + 1, #KEYS, 5000 do
 end
 
 redis.call('LLEN', q.ready)
+redis.call('ZCARD', q.waiters)
 local sooner = head(q.delayed)
 local base, fresh = tick(q, #messages)
 local ready, delayed = {}, {}
