@@ -24,6 +24,7 @@ TIMEOUT: Final = 10.0
 CONNECT_TIMEOUT: Final = 5.0
 """Seconds for a connection, with its greeting."""
 
+RedisError: TypeAlias = exceptions.RedisError
 ErrorReply: TypeAlias = exceptions.RedisError
 """What a server answers instead: it did not do what it was asked."""
 _REPLIES: Final = (

@@ -100,7 +100,10 @@ class RedisDriver(RedisTasks):
             raise
         if fresh:  # its data, and perhaps its name, were lost since they were stored
             self._known.discard(queue)
-            await self._register(servers, queue)
+            try:
+                await self._register(servers, queue)
+            except DriverError as error:  # whose "nothing is stored" would not be true
+                raise OutcomeUnknown(ids, f"the queue's name is not stored: {error}") from error
 
     async def dequeue(
         self, queues: Sequence[str], *, limit: int, wait: float

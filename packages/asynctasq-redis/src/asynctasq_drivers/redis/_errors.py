@@ -31,10 +31,13 @@ _PASSING: Final = (
 )
 """How answers begin, or what they hold, that will be others in a while."""
 
+_RIGHTS: Final = "this user may not do that: the README tells which rights it needs"
 _HINTS: Final = (
     ("OOM", "the server's memory is full: raise maxmemory, or let workers drain the queues"),
     ("MISCONF", "the server cannot write to its disk: look at its log"),
-    ("NOPERM", "this user may not do that: the README tells which rights it needs"),
+    ("NOPERM", _RIGHTS),
+    ("user executing the script can't", _RIGHTS),
+    ("ACL failure in script", _RIGHTS),
     ("WRONGPASS", "wrong user or password: see redis_url and redis_password"),
     ("NOAUTH", "it wants a password: see redis_url and redis_password"),
     ("WRONGTYPE", "something else uses the keys of this queue: give it a database of its own"),

@@ -16,7 +16,7 @@ from asynctasq_drivers.redis._options import RedisOptions
 from asynctasq_drivers.redis._scripts import Script, run
 from asynctasq_drivers.redis._servers import Servers, servers_of
 from asynctasq_drivers.redis._target import target_of
-from asynctasq_drivers.redis._wakes import Wakes
+from asynctasq_drivers.redis._wakes import PREFIX, Wakes
 
 T = TypeVar("T")
 
@@ -150,13 +150,15 @@ async def command(servers: Servers, name: str, key: str, *words: str) -> Any:
 
 
 async def _look_at(servers: Servers) -> None:
-    """Refuse what is too old, and tell of settings that lose tasks."""
+    """Refuse what is too old, or who may wake nobody, and tell of settings that lose tasks."""
     try:
-        ((answer,)) = await servers.exchange(QUEUES, [("INFO",)])
+        answer, heard = await servers.exchange(QUEUES, [("INFO",), ("PUBLISH", PREFIX, "")])
     except (NotSent, ReplyLost) as error:
         raise translated(NotSent(str(error))) from (error.__cause__ or error)
     except Exception as error:  # what a server says to a new connection
         raise translated(error) from error
+    if isinstance(heard, Exception):  # in a script it would be too late
+        raise translated(heard) from heard
     if isinstance(answer, Exception):
         if "NoPermission" in type(answer).__name__ or "NOPERM" in str(answer):
             return  # this user may not ask

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from asynctasq.driver import Secret
 from asynctasq.errors import ConfigError
-from asynctasq_drivers.redis._client import connection_of
+from asynctasq_drivers.redis._client import RedisError, connection_of, new_connection
 from asynctasq_drivers.redis._options import RedisOptions
 
 Address = tuple[str, int]
@@ -18,6 +18,10 @@ _EXPECTED: Final = (
     "expected redis://host:6379, rediss://host:6379, unix:///path/redis.sock, "
     "redis+sentinel://host:26379,host2:26379/service or redis+cluster://host:6379,host2:6379"
 )
+
+
+_PARAMETERS: Final = ("client_name", "db", "socket_connect_timeout", "socket_keepalive")
+"""What may stand behind `?`, beside `ssl_...` of TLS: others would change what the driver reads."""
 
 
 class Target(NamedTuple):
@@ -44,11 +48,33 @@ def target_of(options: RedisOptions, url: Secret | None = None) -> Target:
     try:
         if not separator or family not in _PLAIN or kind not in ("", "sentinel", "cluster"):
             raise ValueError(f"scheme {scheme[:20]!r}" if separator else "no URL")
+        if family != "unix" and set("/?#") & set(rest.rpartition("@")[0]):
+            raise ValueError("in a password, '/', '?' and '#' are written %2F, %3F and %23")
         if not kind:
-            return Target("server", _with_defaults(connection_of(text), options))
+            return Target("server", _with_defaults(_connection(text), options))
         return _several(kind, family, rest, options)
     except ValueError as error:
         raise ConfigError(f"{name}: {error}: {_EXPECTED}") from None
+
+
+def _connection(url: str) -> dict[str, Any]:
+    """What a connection to a single server is made with. Raises ValueError."""
+    split = urlsplit(url)
+    tls, local = split.scheme == "rediss", split.scheme == "unix"
+    for name in parse_qs(split.query, keep_blank_values=True):
+        if name not in _PARAMETERS and not (tls and name.startswith("ssl_")):
+            raise ValueError(f"no parameter is named {name[:50]!r}")
+    database = split.path.strip("/")
+    if local and not database:
+        raise ValueError("no path of a socket")
+    if not local and database and not (database.isascii() and database.isdecimal()):
+        raise ValueError(f"database {database[:20]!r}: no number")
+    connection = connection_of(url)
+    try:
+        new_connection(connection)
+    except (TypeError, RedisError) as error:
+        raise ValueError(str(error)) from None
+    return connection
 
 
 def _several(kind: str, family: str, rest: str, options: RedisOptions) -> Target:
@@ -61,7 +87,7 @@ def _several(kind: str, family: str, rest: str, options: RedisOptions) -> Target
     first, path = split.path.strip("/").partition("/")[::2]
     database = path if kind == "sentinel" else first
     query = f"?{split.query}" if split.query else ""
-    connection = connection_of(f"{family}://{user}{at}{addresses[0][0]}/{database}{query}")
+    connection = _connection(f"{family}://{user}{at}{addresses[0][0]}/{database}{query}")
     connection = {k: v for k, v in connection.items() if k not in ("host", "port")}
     connection = _with_defaults(connection, options)
     if kind == "sentinel":

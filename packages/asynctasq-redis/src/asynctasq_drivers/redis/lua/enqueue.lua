@@ -1,6 +1,7 @@
 -- Store messages, unless their ids are here already, or a record of them is (KEYS[WIDTH + i]).
 -- ARGV: {id, seconds of delay}, as MessagePack; then the rest of each message. Answers whether the
--- queue is new. Its first write may take memory, so that beyond `maxmemory` nothing is stored.
+-- queue is new. Its first write may take memory, so that beyond `maxmemory` nothing is stored; and
+-- it looks at each key before, so that nothing is where one of them is somebody else's.
 
 local q = queue(0)
 local messages = cmsgpack.unpack(ARGV[1])
@@ -13,6 +14,8 @@ for first = WIDTH + 1, #KEYS, 5000 do
   end
 end
 
+redis.call('LLEN', q.ready)
+redis.call('ZCARD', q.waiters)
 local sooner = head(q.delayed)
 local base, fresh = tick(q, #messages)
 local ready, delayed = {}, {}

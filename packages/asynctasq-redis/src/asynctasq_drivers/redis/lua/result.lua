@@ -5,6 +5,7 @@ local record = redis.call('GET', KEYS[WIDTH + 1])
 if record or ARGV[2] == '' then return record end
 local q, id, seconds = queue(0), ARGV[1], math.ceil(tonumber(ARGV[3]))
 local waiters = redis.call('HGET', q.awaited, id)
+drains(q)
 if not waiters then
   redis.call('HSET', q.awaited, id, ARGV[2])
 elseif not string.find(waiters, ARGV[2], 1, true) then
