@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -9,13 +10,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import asynctasq
+from asynctasq.config import Config
 from asynctasq_drivers.redis._keys import QUEUES, keys_of
 from tools import rooms, tour, workspace
 from tools.backends import Room
 
+from .channel import Channel, numbered
 from .drivers import made
 from .servers.own import server
 
@@ -59,6 +64,28 @@ def test_every_command_shows_what_the_page_says(tmp_path: Path) -> None:
 def test_every_key_is_in_the_table_of_keys() -> None:
     keys = [*keys_of("mail").all, keys_of("mail").results + "<id>", QUEUES]
     assert sorted(re.findall(r"^\| `([^`]*queue[^`]*)` \|", PAGE, re.MULTILINE)) == sorted(keys)
+
+
+@pytest.mark.asyncio
+async def test_the_programs_of_events_do_what_the_page_says(
+    channel: Channel, redis_server: Room, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = PAGE.partition("\n## Events\n")[2].partition("\n## ")[0]
+    switch, follow = re.findall(r"^```python\n(.*?)^```", events, re.MULTILINE | re.DOTALL)
+    place = redis_server.url.partition("://")[2]
+    names: dict[str, Any] = {"asynctasq": asynctasq}
+    exec(switch.replace("localhost:6379", place), names)
+    assert Config.get().enable_event_emitter_redis
+    program = follow.replace("localhost:6379", place).replace("asynctasq:events", channel.name)
+    exec(program, names)
+    following = asyncio.ensure_future(names["follow_for_ever"]())
+    async with asyncio.timeout(20):
+        while "is dead" not in capsys.readouterr().out:
+            await channel.emitter().emit(numbered(1))
+            await asyncio.sleep(0.05)
+    following.cancel()
+    await asyncio.wait((following,))
+    await asynctasq.close()
 
 
 @pytest.mark.parametrize("url", re.findall(r"^\| `([a-z+]+://\S+)` \|", PAGE, re.MULTILINE))

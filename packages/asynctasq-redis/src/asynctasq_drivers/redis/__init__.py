@@ -2,7 +2,8 @@
 
 Read `_driver.py` first: one method for each verb. Each is one script of `lua/` for each queue,
 sent by `_scripts.py` on the connections of `_client.py`; `_keys.py` names what is stored,
-`_rows.py` tells how it reads in Python. Who waits is woken by `_wakes.py`.
+`_rows.py` tells how it reads in Python. Who waits is woken by `_wakes.py`. Events go by
+`_emitter.py` and `_subscriber.py`, over one channel.
 """
 
 from __future__ import annotations
