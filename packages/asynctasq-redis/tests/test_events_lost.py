@@ -107,9 +107,9 @@ async def test_a_connection_that_ends_while_it_is_tried_is_lost_and_not_made_ane
         await disconnect(connection)
         await _ping(connection)  # on a new one nobody would listen
 
-    _ping = _subscriber.ping
+    _ping = _client._ping
     monkeypatch.setattr(_subscriber, "QUIET", 0.1)
-    monkeypatch.setattr(_subscriber, "ping", ping)
+    monkeypatch.setattr(_client, "_ping", ping)
     with pytest.raises(DriverUnavailable):
         await heard(await channel.following(), 1)
 
