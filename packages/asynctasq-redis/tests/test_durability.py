@@ -46,6 +46,8 @@ async def test_without_a_file_what_is_new_is_lost_with_the_process() -> None:
 
 async def test_a_master_that_may_not_write_alone_stores_nothing_and_is_unavailable() -> None:
     with replicated() as pair:
+        if "redis_version:6." in ask(pair.master, "INFO", "server"):
+            pytest.skip("Redis 6.2 lets scripts write")
         async with opened(pair.url) as driver:
             await driver.enqueue([message()])
             ask(pair.master, "CONFIG", "SET", "min-replicas-to-write", 2)

@@ -24,7 +24,7 @@ PAGE = (workspace.ROOT / "packages/asynctasq-redis/README.md").read_text(encodin
 RIGHTS, DATABASE, REPLICAS, CLUSTER, INFO = (
     tuple(shlex.split(step.command)[1:]) for step in tour.steps(rooms.read(PAGE, "rights"))
 )
-"""What `redis-cli` is told: `ACL SETUSER app reset ...`."""
+"""What `redis-cli` is told: `ACL SETUSER app reset resetchannels ...`."""
 ALLOWED = tuple(word for word in RIGHTS if word[0] in "+~&")
 FAILURE = Failure("ValueError", "no")
 

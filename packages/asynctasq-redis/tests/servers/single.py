@@ -70,7 +70,11 @@ def unix() -> Generator[Single]:
 @contextmanager
 def with_user() -> Generator[Single]:
     """One that lets in `app`, with `RIGHTS`; the other URL is of `admin`, who may do anything."""
-    users = ("default off", f"app on >secret {RIGHTS}", "admin on >secret ~* &* +@all")
+    users = (
+        "default off",
+        f"app on >secret resetchannels {RIGHTS}",
+        "admin on >secret ~* &* +@all",
+    )
     words = (word for user in users for word in ("--user", *user.split()))
     with server(*words) as room:
         place = f"secret@{HOST}:{room.port}"
