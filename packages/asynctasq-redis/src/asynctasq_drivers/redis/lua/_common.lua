@@ -106,7 +106,7 @@ end
 
 local function keep(key, record, ms)
   if ms > 0 then
-    redis.call('SET', key, record, 'PX', string.format('%.0f', ms))
+    redis.call('SET', key, record, 'PX', ms)
   else
     redis.call('SET', key, record)
   end
