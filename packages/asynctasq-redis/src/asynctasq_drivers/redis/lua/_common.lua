@@ -30,7 +30,7 @@ end
 local function tick(q, count)
   local last = tonumber(redis.call('GET', q.clock) or 0)
   local first = math.max(now, last + 1)
-  redis.call('SET', q.clock, string.format('%.0f', first + count - 1))
+  redis.call('SET', q.clock, first + count - 1)
   return first, last == 0
 end
 

@@ -15,7 +15,7 @@ for first = WIDTH + 1, #KEYS, 5000 do
 end
 
 redis.call('LLEN', q.ready)
-redis.call('ZCARD', q.waiters)
+local anybody = redis.call('ZCARD', q.waiters) > 0
 local sooner = head(q.delayed)
 local base, fresh = tick(q, #messages)
 local ready, delayed = {}, {}
@@ -33,6 +33,6 @@ for i, message in ipairs(messages) do
 end
 many('RPUSH', q.ready, ready)
 many('ZADD', q.delayed, delayed)
-if #ready > 0 then wake(q, #ready) end
-if #delayed > 0 then wake_for_sooner(q, sooner) end
+if anybody and #ready > 0 then wake(q, #ready) end
+if anybody and #delayed > 0 then wake_for_sooner(q, sooner) end
 return fresh and 1 or 0
