@@ -16,12 +16,13 @@ from .own import HOST, server
 
 RIGHTS = (
     "~queue:* ~asynctasq:* &asynctasq:* "
-    "+@read +@write +@scripting +@connection +@pubsub -@dangerous -@admin +info +time +wait"
+    "+@read +@write +@scripting +@connection +@pubsub -@dangerous -@admin "
+    "+info +time +wait +client|setname"
 )
 """The least that a task queue needs: its keys and its channels, scripts, and WAIT for replicas.
 
-TIME is in no group and scripts ask it; INFO is in a dangerous one. Who has these cannot flush,
-list all keys, see what others do or change a setting.
+TIME is in no group and scripts ask it; INFO is in a dangerous one, and CLIENT too on Redis 6.2. Who
+has these cannot flush, list all keys, see what others do or change a setting.
 """
 _SOCKET = "redis.sock"
 _LONGEST = 100
