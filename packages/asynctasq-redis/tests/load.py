@@ -75,8 +75,8 @@ class Load:
         """In their order."""
         self.told: list[DriverError] = []
         """The errors of the producer."""
-        self.producing = asyncio.ensure_future(self._produce())
         self._stopped = False
+        self.producing = asyncio.ensure_future(self._produce())
 
     def message(self, delay: float = 0.0) -> Message:
         return Message(queue=self.queue, body=BODY, delay=delay, visibility_timeout=self.lease)
@@ -93,16 +93,25 @@ class Load:
     async def goes_on(self, count: int = 40) -> float:
         """Wait until so many that were sent from now on have run; returns the seconds it took."""
         start, known = monotonic(), len(self.confirmed)
-        await until(lambda: len(self.confirmed) > known + count, "producing goes on")
+        await self._until(lambda: len(self.confirmed) > known + count, "producing goes on")
         awaited = [m for m in self.confirmed[known : known + count] if not m.delay]
-        await until(lambda: all(m.id in _runs for m in awaited), "consuming goes on")
+        await self._until(lambda: all(m.id in _runs for m in awaited), "consuming goes on")
         return monotonic() - start
 
-    async def anything_runs_after(self, moment: float) -> None:
-        """Whether its sender was told that it is stored, or not."""
-        await until(
-            lambda: any(times[-1] > moment for times in _runs.values()), "consuming goes on"
-        )
+    async def first_run_after(self, moment: float) -> float:
+        """When anything ran again, whether its sender was told that it is stored or not."""
+
+        def after() -> list[float]:
+            return [time for times in tuple(_runs.values()) for time in times if time > moment]
+
+        await self._until(after, "consuming goes on")
+        return min(after())
+
+    async def _until(self, reached: Callable[[], Any], what: str) -> None:
+        """While the producer goes on, too; else its own error is raised."""
+        await until(lambda: reached() or self.producing.done(), what)
+        if self.producing.done():
+            self.producing.result()
 
     async def ends(self, since: int = 0) -> None:
         """Send nothing more. All that was confirmed, from that one on, is completed; none is left.
@@ -111,6 +120,7 @@ class Load:
         """
         self._stopped = True
         await until(self.producing.done, "the last is confirmed")
+        self.producing.result()
         for message in self.confirmed[since:]:
             record = await again(partial(self.driver.result, message.ref, PATIENCE))
             assert record, f"{message.id} is lost, or has not ended"

@@ -62,6 +62,7 @@ async def test_after_a_loss_of_all_data_what_was_held_is_lost_and_the_queue_list
             await kill_and_start(room)
             assert (await again(lambda: driver.extend(held))).lost == held
             assert (await driver.settle([Ack(each) for each in held])).lost == held
+            assert await driver.retry_dead([old.ref]) == ()
             assert await driver.stats() == ()
             await driver.enqueue([new])
             assert [(each.queue, each.pending) for each in await driver.stats()] == [("mail", 1)]
