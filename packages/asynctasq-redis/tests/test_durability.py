@@ -64,3 +64,13 @@ async def test_a_replica_is_unavailable_to_write_to() -> None:
         async with opened(pair.replica.url) as driver:
             with pytest.raises(DriverUnavailable, match=r"READONLY|read only"):
                 await driver.enqueue([message()])
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "allkeys-random"])
+async def test_a_server_that_throws_tasks_away_is_warned_of(
+    policy: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with server("--maxmemory-policy", policy) as room:
+        async with opened(room.url):
+            assert f"maxmemory-policy is {policy}" in caplog.text
+            assert "set it to noeviction" in caplog.text

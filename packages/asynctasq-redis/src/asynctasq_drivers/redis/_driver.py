@@ -30,13 +30,11 @@ from asynctasq_drivers.redis._keys import keys_of
 from asynctasq_drivers.redis._outcomes import outcome_rows
 from asynctasq_drivers.redis._scripts import Script, run
 from asynctasq_drivers.redis._tasks import RedisTasks
-from asynctasq_drivers.redis._wakes import Waiter
+from asynctasq_drivers.redis._wakes import LOOK_AGAIN, Waiter
 
 T = TypeVar("T")
 Item = TypeVar("Item")
 
-LOOK_AGAIN: Final = 2.0
-"""Seconds after which who waits looks again, although nobody woke it."""
 PURGED_AT_ONCE: Final = 5_000
 
 _ENQUEUE: Final = Script("enqueue")
@@ -120,9 +118,9 @@ class RedisDriver(RedisTasks):
                 if found or (left <= 0 and not lists):
                     return found
                 listed = listed or lists
-                if not lists:
-                    await self._wakes.listen()
-                elif left > 0:
+                if not lists and await self._wakes.listen():
+                    continue
+                if left > 0:
                     longest = max(LOOK_AGAIN, len(names) / 2) if self._splits else LOOK_AGAIN
                     await waiter.wait(min(left, change, longest))
         return ()

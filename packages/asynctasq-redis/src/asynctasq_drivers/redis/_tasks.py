@@ -15,6 +15,7 @@ from asynctasq_drivers.redis._keys import QUEUES, keys_of
 from asynctasq_drivers.redis._lifecycle import Lifecycle, command
 from asynctasq_drivers.redis._scripts import Script, run
 from asynctasq_drivers.redis._servers import Servers
+from asynctasq_drivers.redis._wakes import LOOK_AGAIN
 
 ASK_AGAIN: Final = 30.0
 """Seconds after which who waits for a record asks again, in case that a wake was lost."""
@@ -114,15 +115,14 @@ class RedisTasks(Lifecycle):
         with self._wakes.waiter() as waiter:
             while True:
                 left = deadline - monotonic()
-                if left > 0:
-                    await self._wakes.listen()
+                heard = left > 0 and await self._wakes.listen()
                 waiter.looks()
                 token = waiter.token if left > 0 else ""
                 stored = await run(servers, _RESULT, names, str(ref.id), token, max(left, 1) + 60)
                 if stored is not None:
                     return _rows.record(ref, stored)
                 if left > 0:
-                    await waiter.wait(min(left, ASK_AGAIN))
+                    await waiter.wait(min(left, ASK_AGAIN if heard else LOOK_AGAIN))
                 if left <= 0 or self._closed:
                     return None
 

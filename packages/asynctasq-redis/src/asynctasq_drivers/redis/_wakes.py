@@ -15,12 +15,15 @@ from contextlib import contextmanager
 from typing import Any, Final
 from uuid import uuid4
 
+from asynctasq.errors import BackendRefused
 from asynctasq_drivers.redis._channel import subscribed
 from asynctasq_drivers.redis._client import ReplyLost, disconnect, next_message
 from asynctasq_drivers.redis._servers import Servers
 
 PREFIX: Final = "asynctasq:wake:"
 """What the channels begin with: a user of Redis needs the right to them."""
+LOOK_AGAIN: Final = 2.0
+"""Seconds after which who waits looks again, although nobody woke it."""
 QUIET: Final = 15.0
 """Seconds without a word after which the connection is tried."""
 
@@ -74,13 +77,22 @@ class Wakes:
         """Whether what is told now is heard."""
         return self._connection is not None
 
-    async def listen(self) -> None:
-        """Hear what is told from now on. Raises what a driver raises."""
+    async def listen(self) -> bool:
+        """Hear what is told from now on. Raises what a driver raises.
+
+        False: it cannot be heard now, since Redis 8 lets nobody begin to with full memory.
+        """
         async with self._connecting:
             if self._connection is None:
-                connection = await subscribed(self._servers, self._channel)
+                try:
+                    connection = await subscribed(self._servers, self._channel)
+                except BackendRefused as error:
+                    if "OOM" in str(error):
+                        return False
+                    raise
                 self._connection = connection
                 self._reader = asyncio.ensure_future(self._read(connection))
+        return True
 
     @contextmanager
     def waiter(self) -> Generator[Waiter]:
