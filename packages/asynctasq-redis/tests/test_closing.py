@@ -30,6 +30,16 @@ async def closed_while_it_enqueues(url: str, turns: int) -> None:
     await asyncio.gather(*calls)
 
 
+async def closed_while_it_waits(url: str, turns: int) -> None:
+    driver = RedisDriver(RedisOptions(redis_url=Secret(url)), Context())
+    await driver.open()
+    waiting = asyncio.ensure_future(driver.dequeue(["mail"], limit=1, wait=60))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await driver.close()
+    assert await waiting == ()
+
+
 async def enqueued(driver: RedisDriver, queue: str) -> bool:
     """Or refused."""
     try:
@@ -48,6 +58,14 @@ async def test_calls_that_wait_for_a_connection_leave_none_behind(
     redis_server: Room, turns: int
 ) -> None:
     await closed_while_it_enqueues(redis_server.url, turns)
+    await asyncio.to_thread(wait_for, lambda: nobody_is_connected([redis_server]), "no client", 5)
+
+
+@pytest.mark.parametrize("turns", range(2, 60, 2))
+async def test_who_begins_to_wait_leaves_no_connection_behind(
+    redis_server: Room, turns: int
+) -> None:
+    await closed_while_it_waits(redis_server.url, turns)
     await asyncio.to_thread(wait_for, lambda: nobody_is_connected([redis_server]), "no client", 5)
 
 

@@ -8,6 +8,7 @@ behind retries.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 from uuid import UUID
@@ -30,6 +31,7 @@ _PASSING: Final = (
     "max number of clients",
 )
 """How answers begin, or what they hold, that will be others in a while."""
+_PASSING_WORDS: Final = re.compile("|".join(rf"\b{re.escape(word)}\b" for word in _PASSING))
 
 _RIGHTS: Final = "this user may not do that: the README tells which rights it needs"
 _HINTS: Final = (
@@ -52,7 +54,7 @@ def translated(error: BaseException, ids: Iterable[UUID] = ()) -> DriverError:
         return OutcomeUnknown(ids, f"Redis was asked, and did not answer: {error}")
     kind, said = type(error).__name__, str(error)
     text = _as_said(kind, said)
-    if any(word in text for word in _PASSING):
+    if _PASSING_WORDS.search(text):
         return DriverUnavailable(f"Redis cannot do it now: {text}")
     hints = [hint for word, hint in _HINTS if word in text]
     return BackendRefused("; ".join((f"Redis refused: {text}", *hints[:1])))

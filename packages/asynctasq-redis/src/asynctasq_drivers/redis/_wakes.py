@@ -71,6 +71,7 @@ class Wakes:
         self._connection: Any = None
         self._connecting = asyncio.Lock()
         self._reader: asyncio.Task[None] | None = None
+        self._closed = False
 
     @property
     def listening(self) -> bool:
@@ -83,6 +84,8 @@ class Wakes:
         False: it cannot be heard now, since Redis 8 lets nobody begin to with full memory.
         """
         async with self._connecting:
+            if self._closed:
+                return False
             if self._connection is None:
                 try:
                     connection = await subscribed(self._servers, self._channel)
@@ -115,7 +118,7 @@ class Wakes:
         """Pass on what is told, until the connection ends; who waits then makes another."""
         try:
             while True:
-                self._pass_on((await next_message(connection, QUIET)).decode())
+                self._pass_on((await next_message(connection, QUIET)).decode(errors="replace"))
         except ReplyLost:
             return
         finally:
@@ -133,9 +136,13 @@ class Wakes:
             self._on_stray(queue)
 
     async def close(self) -> None:
-        """End all waits, and stop listening."""
+        """End all waits, and stop listening, also where somebody has just begun to."""
+        self._closed = True
         self.tell_all()
-        reader, self._reader = self._reader, None
-        if reader is not None:
-            reader.cancel()
-            await asyncio.wait((reader,))
+        async with self._connecting:
+            connection, self._connection = self._connection, None
+            if self._reader is not None:
+                self._reader.cancel()
+                await asyncio.wait((self._reader,))
+            if connection is not None:  # a task that was cancelled before it began ends nothing
+                await disconnect(connection)
