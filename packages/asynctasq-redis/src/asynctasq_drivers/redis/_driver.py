@@ -147,9 +147,13 @@ class RedisDriver(RedisTasks):
             keys = [key for queue in some for key in keys_of(queue).all]
             if len(taken) == limit:
                 break
-            *found, change = await run(
-                self._running_or_closing(), _DEQUEUE, keys, limit - len(taken), *words
-            )
+            asked = run(self._running_or_closing(), _DEQUEUE, keys, limit - len(taken), *words)
+            try:
+                *found, change = await asked
+            except DriverError:
+                if taken:  # of the queues before: it would be lost until its leases end
+                    break
+                raise
             for queue, rows in zip(some, found, strict=True):
                 taken += _rows.deliveries(queue, rows)
             soonest = min(soonest, change / 1e6) if change >= 0 else soonest

@@ -85,6 +85,14 @@ local answer, some, soonest = {}, false, math.huge
 for first = 0, #KEYS - 1, WIDTH do
   local q = queue(first)
   drains(q)
+  -- A key that is somebody else's ends the script: before anything is taken from another queue.
+  if #KEYS > WIDTH then
+    redis.call('LLEN', q.ready)
+    for _, key in ipairs({ q.delayed, q.processing, q.expiry }) do redis.call('ZCARD', key) end
+  end
+end
+for first = 0, #KEYS - 1, WIDTH do
+  local q = queue(first)
   sweep(q)
   local taken = take(q, limit)
   limit = limit - #taken / 3
