@@ -25,14 +25,13 @@ CONNECT_TIMEOUT: Final = 5.0
 """Seconds for a connection, with its greeting."""
 
 RedisError: TypeAlias = exceptions.RedisError
-ErrorReply: TypeAlias = exceptions.RedisError
-"""What a server answers instead: it did not do what it was asked."""
 _REPLIES: Final = (
     exceptions.ResponseError,
     exceptions.BusyLoadingError,
     exceptions.AuthenticationError,
     exceptions.AuthorizationError,
 )
+"""What a server answers instead: it did not do what it was asked."""
 
 
 class NotSent(Exception):
