@@ -89,16 +89,16 @@ class PostgresDriver(PostgresTasks):
         self, queues: Sequence[str], *, limit: int, wait: float
     ) -> tuple[Delivery, ...]:
         self._running()
-        await self._begin_consuming()
+        self._begin_consuming()
         names = tuple(dict.fromkeys(queues))
         deadline, poll = monotonic() + wait, SHORTEST_POLL
         with self._wakes.waiting(names) as event:
-            while True:
+            while not self._closed:
                 event.clear()
                 heard = self._wakes.listening
                 found = await self._look(names, limit)
                 left = deadline - monotonic()
-                if found or left <= 0 or self._closed:
+                if found or left <= 0:
                     return found
                 if self.capabilities.wakes and not heard:
                     await self._wakes.listen()
@@ -106,6 +106,7 @@ class PostgresDriver(PostgresTasks):
                 longest = LOOK_AGAIN if self.capabilities.wakes else poll
                 await told(event, min(left, await self._until_due(names, longest)))
                 poll = min(1.5 * poll, LONGEST_POLL)
+        return ()
 
     async def _until_due(self, queues: tuple[str, ...], longest: float) -> float:
         """Seconds until something becomes due, or until it is time to look anyway."""

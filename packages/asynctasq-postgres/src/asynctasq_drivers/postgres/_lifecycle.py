@@ -163,11 +163,11 @@ class Lifecycle:
         task.add_done_callback(self._under_way.discard)
         return task
 
-    async def _begin_consuming(self) -> None:
+    def _begin_consuming(self) -> None:
         """Who asks for messages keeps connections for it, and clears away what has expired."""
         if self._sweeping is None:
             self._sweeping = asyncio.ensure_future(sweep_for_ever(self._send, self._sql.sweep))
-            await self._pool.warm(self._options.postgres_min_pool_size)
+            self._spawn(self._pool.warm(self._options.postgres_min_pool_size))
 
     def _announce(self, queues: Iterable[str]) -> None:
         """Something has come to these queues: tell whoever waits for it."""
