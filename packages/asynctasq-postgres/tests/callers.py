@@ -14,7 +14,7 @@ import pytest
 from psycopg.rows import dict_row
 from sqlalchemy import create_engine, text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from tools.backends import Room, private
 
@@ -25,6 +25,17 @@ INSERT = (
     "AS given (queue, id, due, body, attempt) RETURNING queue, id::text, body, attempt"
 )
 OTHERS = "FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+
+
+class Base(DeclarativeBase):
+    """Of the application's tables."""
+
+
+class Own(Base):
+    """One of them."""
+
+    __tablename__ = "own"
+    name: Mapped[str] = mapped_column(primary_key=True)
 
 
 @dataclass
@@ -222,12 +233,12 @@ KINDS = [
     _kind(_alchemy, "async-session-psycopg", driver="psycopg", session=True),
     _kind(_alchemy, "async-connection-asyncpg", driver="asyncpg", session=False),
     _kind(_alchemy, "async-connection-psycopg", driver="psycopg", session=False),
-    _kind(_alchemy, "async-connection-streaming", driver="asyncpg", **_STREAMING),
+    _kind(_alchemy, "async-connection-asyncpg-streaming", driver="asyncpg", **_STREAMING),
     _kind(_blocking_alchemy, "session-psycopg", driver="psycopg", session=True),
     _kind(_blocking_alchemy, "session-psycopg2", "psycopg2", driver="psycopg2", session=True),
     _kind(_blocking_alchemy, "connection-psycopg", driver="psycopg", session=False),
     _kind(_blocking_alchemy, "connection-psycopg2", "psycopg2", driver="psycopg2", session=False),
-    _kind(_blocking_alchemy, "connection-streaming", driver="psycopg", **_STREAMING),
+    _kind(_blocking_alchemy, "connection-psycopg-streaming", driver="psycopg", **_STREAMING),
 ]
 
 IMPATIENT = [_kind(_asyncpg, "asyncpg-impatient", command_timeout=0.1)]

@@ -169,6 +169,7 @@ async def test_many_statements_and_those_of_the_owner_do_not_disturb_each_other(
     assert own(room) == [("Ada",)] * 12
 
 
+@pytest.mark.concurrent
 async def test_who_waits_for_a_lock_leaves_the_loop_free_and_stores_nothing_when_cancelled(
     room: Room, kind: Kind
 ) -> None:

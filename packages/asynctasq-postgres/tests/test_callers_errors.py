@@ -138,6 +138,7 @@ async def test_a_conflict_asks_for_the_transaction_to_begin_again(room: Room, ki
     assert "begin it again" in str(error)
 
 
+@pytest.mark.concurrent
 @every_kind
 async def test_a_deadlock_asks_for_the_transaction_to_begin_again(room: Room, kind: Kind) -> None:
     with psycopg.connect(dsn(room)) as other:

@@ -14,12 +14,12 @@ import pytest
 from psycopg.rows import dict_row
 from sqlalchemy import create_engine, event, select
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
 from asynctasq_drivers.postgres._callers import in_transaction_of
 from tools.backends import Room
 
-from .callers import INSERT, alchemy_url, database, dsn, look
+from .callers import INSERT, Own, alchemy_url, database, dsn, look
 
 pytestmark = pytest.mark.asyncio
 
@@ -36,17 +36,6 @@ def server() -> Iterator[Room]:
 def room(server: Room) -> Room:
     look(server, "TRUNCATE stored, own")
     return server
-
-
-class Base(DeclarativeBase):
-    """Of the application's tables."""
-
-
-class Own(Base):
-    """One of them."""
-
-    __tablename__ = "own"
-    name: Mapped[str] = mapped_column(primary_key=True)
 
 
 SETTINGS = "SELECT name || '=' || setting FROM pg_settings ORDER BY name"
@@ -140,6 +129,6 @@ async def test_a_blocking_session_of_another_thread_is_fine(room: Room) -> None:
             asyncio.run_coroutine_threadsafe(storing, loop).result()
 
     loop = asyncio.get_running_loop()
-    await asyncio.gather(*(asyncio.to_thread(request) for _ in range(1)))
+    await asyncio.to_thread(request)
     engine.dispose()
     assert look(room, "SELECT name, queue FROM own, stored") == [("Ada", "mail")]

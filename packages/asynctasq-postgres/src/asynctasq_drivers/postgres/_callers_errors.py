@@ -63,18 +63,16 @@ def translated_in(error: BaseException) -> DriverError:
     if isinstance(error, DriverError):
         return error
     origin = _origin(error)
-    kind, told = _meaning(error, origin)
+    kind, told = _meaning(origin)
     said = f"{told} ({_first_line(origin)})"
     return OutcomeUnknown((), said) if kind is OutcomeUnknown else kind(said)
 
 
-def _meaning(error: BaseException, origin: BaseException) -> tuple[type[DriverError], str]:
+def _meaning(origin: BaseException) -> tuple[type[DriverError], str]:
     code = getattr(origin, "sqlstate", None) or getattr(origin, "pgcode", None) or ""
     for length in (5, 3, 2):
         if found := _BY_CODE.get(code[:length]):
             return found
-    if getattr(error, "connection_invalidated", False):
-        return DriverUnavailable, _LOST
     return _without_code(origin) if not code else (BackendRefused, "PostgreSQL refused")
 
 

@@ -20,7 +20,6 @@ from asynctasq_drivers.postgres._transaction_state import (
     FAILED,
     check_loop,
     check_not_failed,
-    closed,
     not_begun,
 )
 
@@ -69,11 +68,7 @@ def _check_dialect(dialect: Any, awaits: bool) -> None:
 
 
 def _check_state(connection: Any) -> None:
-    if connection.closed:
-        raise closed(connection)
-    if connection.invalidated:
-        raise Unsupported("its connection to the server was lost: roll back, and begin again")
-    pooled = connection.connection
+    pooled = connection.connection  # a closed one, or one that was lost, raises here
     if pooled.dbapi_connection.autocommit:
         raise not_begun(
             connection, "its isolation level is AUTOCOMMIT: give one with another isolation level"
