@@ -250,5 +250,3 @@ async def _prepared(connection: Connection, names: Names, auto_migrate: bool) ->
             *settings[0],
         )
     return await _schema.located(connection, names)
-
-
