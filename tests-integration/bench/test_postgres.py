@@ -14,7 +14,7 @@ import pytest
 from tools.backends import private
 from tools.benchmarks import floors
 from tools.benchmarks.children import ask
-from tools.benchmarks.orders import Count, Counted, Paced, Step
+from tools.benchmarks.orders import Paced, Step
 
 pytestmark = pytest.mark.once
 
@@ -76,8 +76,3 @@ def test_commands_are_the_statements_of_clients(
         assert time.monotonic() < limit
         time.sleep(0.02)
     assert seen(url) == before + 3
-
-
-def test_to_ask_for_them_is_not_counted(url: str, tmp_path: Path) -> None:
-    order = Count(file=str(FILE), seconds=0.1)
-    assert ask(order, {"postgres_dsn": url}, tmp_path, Counted).count == 0
