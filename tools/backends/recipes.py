@@ -63,8 +63,9 @@ class Recipe:
 def find(program: str, places: Sequence[str] = ()) -> str | None:
     """Where the program is; of several versions the one that sorts last.
 
-    First comes what `ASYNCTASQ_PROGRAMS` names, folders as in PATH: so tests run on another
-    version. PATH comes last: Debian's `rabbitmq-server` there is a wrapper that changes the account.
+    First come the folders of `ASYNCTASQ_PROGRAMS`, named as in PATH: so tests run on another
+    version. PATH comes last: Debian's `rabbitmq-server` there is a wrapper that changes its
+    account.
     """
     if named := shutil.which(program, path=os.environ.get("ASYNCTASQ_PROGRAMS", "")):
         return named
@@ -112,7 +113,7 @@ def _prepare_pgbouncer(data: Path) -> list[Command]:
 
 
 def _serve_pgbouncer(data: Path, port: int) -> Command:
-    # A file has to tell its port. A second [pgbouncer] would undo the first: the file goes on in it.
+    # Only a file tells it its port. A second [pgbouncer] undoes the first: the other goes on in it.
     place = f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
     file = data.parent / "pgbouncer.ini"
     file.write_text(f"[pgbouncer]\n{place}%include more.ini\n", encoding="ascii")

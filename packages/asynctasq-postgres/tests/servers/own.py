@@ -1,4 +1,4 @@
-"""A PostgreSQL server of one's own, how to ask it something, and how to wait for what it will say."""
+"""A PostgreSQL server of one's own: how to have it, to ask it, to wait for it and to upset it."""
 
 from __future__ import annotations
 
