@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 
 class Account(NamedTuple):
-    """What `subprocess` is told; None: as we do."""
+    """None: as we do."""
 
     user: int | None = None
     group: int | None = None
-    extra_groups: list[int] | None = None
+    others: list[int] | None = None
 
     def own(self, paths: Iterable[Path]) -> None:
         """Give it these files and folders."""

@@ -90,6 +90,7 @@ class Room:
         """Start it on its data, and wait until it answers. Raises `Failed` where it does not."""
         if self.alive:
             return
+        who = account()
         with self._log.open("ab") as log:
             self._child = subprocess.Popen(
                 self._words(),
@@ -99,7 +100,9 @@ class Room:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                **account()._asdict(),
+                user=who.user,
+                group=who.group,
+                extra_groups=who.others,
             )
         self.process = processes.current(self._child.pid)
         self._record()
@@ -181,6 +184,7 @@ class Room:
         return "\n".join(f"    {line}" for line in lines[-_TAIL:])
 
     def _run(self, command: Command) -> None:
+        who = account()
         with self._log.open("ab") as log:
             done = subprocess.run(
                 command.words,
@@ -191,7 +195,9 @@ class Room:
                 stderr=log,
                 start_new_session=True,
                 check=False,
-                **account()._asdict(),
+                user=who.user,
+                group=who.group,
+                extra_groups=who.others,
             )
         if done.returncode:
             raise Failed(f"{self.name}: {command.words[0]} failed:\n{self._tail()}")

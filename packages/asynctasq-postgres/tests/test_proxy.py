@@ -42,7 +42,7 @@ def between(database: str) -> Iterator[Proxy]:
         yield made
 
 
-def kept(database: str) -> list[int]:
+def kept(database: str) -> list[Any]:
     return ask(database, "SELECT n FROM kept ORDER BY n")
 
 

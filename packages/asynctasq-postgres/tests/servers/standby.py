@@ -51,13 +51,16 @@ class Pair:
 def standby(*arguments: str) -> Generator[Pair]:
     """A new pair, caught up; both are told these arguments."""
     with server(*arguments) as primary:
+        place = f"host={HOST} port={primary.port} user=postgres application_name={_SLOT}"
 
         def copy(data: Path) -> list[Command]:
-            source = f"{primary.url.rpartition('/')[0]}?application_name={_SLOT}"
             slot = ("--create-slot", f"--slot={_SLOT}", "--checkpoint=fast", "--no-sync")
-            return [Command((program("pg_basebackup"), "-R", "-D", str(data), "-d", source, *slot))]
+            return [Command((program("pg_basebackup"), "-D", str(data), "-d", place, *slot))]
 
-        with server(*arguments, filling=copy) as room:
+        # Not by -R: a newer pg_basebackup writes down what an older server does not know.
+        follow = ("-c", f"primary_conninfo={place}", "-c", f"primary_slot_name={_SLOT}")
+        files = {"standby.signal": ""}
+        with server(*arguments, *follow, files=files, filling=copy) as room:
             pair = Pair(primary, room)
             pair.wait_until_caught_up()
             yield pair
