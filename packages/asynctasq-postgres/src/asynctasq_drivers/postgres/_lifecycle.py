@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from asynctasq.driver import Context, Migration
+from asynctasq.driver import Capabilities, Context, Migration
 from asynctasq.errors import BackendRefused, ConfigError, DriverClosed
 from asynctasq_drivers.postgres import _schema
 from asynctasq_drivers.postgres._client import ANSWER, Connection, connect, sqlstate
@@ -38,6 +38,8 @@ RESULTS_SOON: Final = 0.02
 
 class Lifecycle:
     """What a driver is without its verbs: `Migrates` too, as it needs no open driver."""
+
+    capabilities: Capabilities
 
     def __init__(self, options: PostgresOptions, context: Context) -> None:
         _check(options)

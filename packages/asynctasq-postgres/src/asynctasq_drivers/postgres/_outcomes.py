@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from asynctasq.driver import Ack, Context, DeadLetter, Failure, Outcome, Record, Release, Retry
+from asynctasq.driver import Ack, Context, DeadLetter, Outcome, Release, Retry
 from asynctasq_drivers.postgres._rows import LONGEST, held_columns, record_row
 
 
@@ -27,19 +27,10 @@ def columns_of(outcomes: Sequence[Outcome], context: Context) -> tuple[Any, ...]
 
 
 def _row(outcome: Outcome, completed: float | None, dead: float | None) -> tuple[Any, ...]:
-    delay = 0.0
-    failure: Failure | None = None
-    record: Record | None = None
-    match outcome:
-        case Ack(record=record):
-            pass
-        case DeadLetter(failure=failure, record=record):
-            pass
-        case Retry(delay=delay, failure=failure):
-            pass
-        case Release(delay=delay):
-            pass
-    told = (None, None, None)
+    delay = outcome.delay if isinstance(outcome, (Retry, Release)) else 0.0
+    failure = outcome.failure if isinstance(outcome, (Retry, DeadLetter)) else None
+    record = outcome.record if isinstance(outcome, (Ack, DeadLetter)) else None
+    told: tuple[str | None, ...] = (None, None, None)
     if failure is not None:
         told = (failure.type, failure.text, failure.traceback)
     ttl = completed if isinstance(outcome, Ack) else dead
