@@ -31,6 +31,7 @@ from asynctasq.driver import (
 from asynctasq.errors import DriverError
 from asynctasq_drivers.postgres import _rows
 from asynctasq_drivers.postgres._log import log
+from asynctasq_drivers.postgres._low_water import LowWater, Timer
 from asynctasq_drivers.postgres._options import PostgresOptions
 from asynctasq_drivers.postgres._outcomes import are_plain, columns_of
 from asynctasq_drivers.postgres._transactions import PostgresTransactions
@@ -71,6 +72,7 @@ class PostgresDriver(PostgresTransactions):
 
     def __init__(self, options: PostgresOptions, context: Context) -> None:
         super().__init__(options, context)
+        self._low_water, self._timer = LowWater(), Timer()
         if options.postgres_pgbouncer:
             self.capabilities = msgspec.structs.replace(
                 type(self).capabilities, wakes=False, delay_resolution=LONGEST_POLL
@@ -110,9 +112,11 @@ class PostgresDriver(PostgresTransactions):
 
     async def _until_due(self, queues: tuple[str, ...], longest: float) -> float:
         """Seconds until something becomes due, or until it is time to look anyway."""
-        if self._closed:
-            return 0.0
+        if self._closed or not self._timer.may_ask():
+            return longest
+        start = monotonic()
         seconds = (await self._send(self._sql.next_due, queues))[0][0]
+        self._timer.answered(monotonic() - start)
         return longest if seconds is None else min(max(seconds, SHORTEST_WAIT), longest)
 
     async def _look(self, queues: tuple[str, ...], limit: int) -> tuple[Delivery, ...]:
@@ -125,7 +129,9 @@ class PostgresDriver(PostgresTransactions):
             raise
 
     async def _taken(self, queues: tuple[str, ...], limit: int) -> tuple[Delivery, ...]:
-        rows = await self._send(self._sql.dequeue, queues, limit)
+        marks, start = self._low_water.marks(queues), monotonic()
+        rows = await self._send(self._sql.dequeue, queues, marks, limit)
+        self._low_water.looked(marks, monotonic() - start, [(row[0], row[4]) for row in rows])
         return _rows.deliveries(rows, queues) if rows else ()
 
     def _give_back(self, look: asyncio.Future[tuple[Delivery, ...]]) -> None:
