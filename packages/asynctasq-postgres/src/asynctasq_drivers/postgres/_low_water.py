@@ -1,6 +1,6 @@
 """Where the next look for messages may begin, while looking from the beginning is slow.
 
-A transaction that somebody holds open for long keeps every row that has been deleted since, and each
+A transaction that somebody holds open for long keeps every row that was deleted since, and each
 look would step over all of them again: the more tasks, the slower each. So, once looks have become
 slow, most begin where the last one found something, and only as many from the beginning as take a
 tenth of the time. What has come back to a place before that is found by those, so late at most.
