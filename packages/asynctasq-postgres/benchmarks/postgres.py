@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
-from uuid import uuid4
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import asyncpg  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
@@ -44,8 +44,8 @@ _COUNT = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname
 
 
 def options(folder: Path, url: str | None) -> Mapping[str, str]:
-    """The server is the benchmark's own; each place on it has tables of its own."""
-    place = uuid4().hex
+    """The server is the benchmark's own; each place has tables there, whichever way leads to it."""
+    place = uuid5(NAMESPACE_URL, folder.as_uri()).hex
     return {
         "postgres_dsn": url or "",
         "postgres_queue_table": f"queue_{place}",
