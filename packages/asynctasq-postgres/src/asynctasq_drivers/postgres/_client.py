@@ -27,6 +27,19 @@ WrongServer: Final[type[Exception]] = _asyncpg.TargetServerAttributeNotMatched
 Listener = Callable[[Any, int, str, str], None]
 
 
+class Transaction(Protocol):
+    """What is used of asyncpg's transactions."""
+
+    async def start(self) -> None:
+        """Begin."""
+
+    async def commit(self) -> None:
+        """Commit."""
+
+    async def rollback(self) -> None:
+        """Roll back."""
+
+
 class Connection(Protocol):
     """What is used of `asyncpg.Connection`."""
 
@@ -46,6 +59,10 @@ class Connection(Protocol):
 
     def get_server_version(self) -> tuple[Any, ...]:
         """Of the server, major number first."""
+        ...
+
+    def transaction(self, *, isolation: str | None = None) -> Transaction:
+        """One that is not begun yet."""
         ...
 
     def is_closed(self) -> bool:

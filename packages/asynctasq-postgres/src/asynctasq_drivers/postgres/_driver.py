@@ -32,8 +32,8 @@ from asynctasq.errors import DriverError
 from asynctasq_drivers.postgres import _rows
 from asynctasq_drivers.postgres._log import log
 from asynctasq_drivers.postgres._options import PostgresOptions
-from asynctasq_drivers.postgres._outcomes import ack_columns, outcome_columns
-from asynctasq_drivers.postgres._tasks import PostgresTasks
+from asynctasq_drivers.postgres._outcomes import are_plain, columns_of
+from asynctasq_drivers.postgres._transactions import PostgresTransactions
 from asynctasq_drivers.postgres._wakes import LOOK_AGAIN, told
 
 PURGED_AT_ONCE: Final = 5_000
@@ -44,7 +44,7 @@ SHORTEST_WAIT: Final = 0.01
 """Seconds before the next look, at what is due and in somebody else's hands."""
 
 
-class PostgresDriver(PostgresTasks):
+class PostgresDriver(PostgresTransactions):
     """Keeps messages in tables of a PostgreSQL database, which any number of machines may use."""
 
     name: ClassVar[str] = "postgres"
@@ -89,16 +89,16 @@ class PostgresDriver(PostgresTasks):
         self, queues: Sequence[str], *, limit: int, wait: float
     ) -> tuple[Delivery, ...]:
         self._running()
-        await self._begin_consuming()
+        self._begin_consuming()
         names = tuple(dict.fromkeys(queues))
         deadline, poll = monotonic() + wait, SHORTEST_POLL
         with self._wakes.waiting(names) as event:
-            while True:
+            while not self._closed:
                 event.clear()
                 heard = self._wakes.listening
                 found = await self._look(names, limit)
                 left = deadline - monotonic()
-                if found or left <= 0 or self._closed:
+                if found or left <= 0:
                     return found
                 if self.capabilities.wakes and not heard:
                     await self._wakes.listen()
@@ -106,6 +106,7 @@ class PostgresDriver(PostgresTasks):
                 longest = LOOK_AGAIN if self.capabilities.wakes else poll
                 await told(event, min(left, await self._until_due(names, longest)))
                 poll = min(1.5 * poll, LONGEST_POLL)
+        return ()
 
     async def _until_due(self, queues: tuple[str, ...], longest: float) -> float:
         """Seconds until something becomes due, or until it is time to look anyway."""
@@ -146,11 +147,11 @@ class PostgresDriver(PostgresTasks):
     async def _settle(self, outcomes: Sequence[Outcome]) -> Settled:
         if not outcomes:
             return Settled()
-        context = self._context
-        if context.keep_completed_tasks or not all(isinstance(o, Ack) for o in outcomes):
-            sql, columns = self._sql.settle, outcome_columns(outcomes, context)
-        else:
-            sql, columns = self._sql.ack, ack_columns(outcomes)
+        plain = are_plain(outcomes, self._context)
+        sql, columns = (
+            self._sql.ack if plain else self._sql.settle,
+            columns_of(outcomes, self._context),
+        )
         ((seqs, tokens),) = await self._send(sql, *columns, urgent=True)
         done: set[Hashable] = set(zip(seqs or (), tokens or (), strict=True))
         self._tell_of(outcomes, done)

@@ -1,7 +1,7 @@
 """One statement on a connection: all of it happens, or nothing of it.
 
-On a connection of ours it is sent as it stands, prepared, in one round trip. Through PgBouncer it has
-a transaction around it, as only that can say how it is to be planned.
+On a connection of ours it is sent as it stands, prepared, in one round trip. Through PgBouncer it
+has a transaction around it, as only that can say how it is to be planned.
 """
 
 from __future__ import annotations

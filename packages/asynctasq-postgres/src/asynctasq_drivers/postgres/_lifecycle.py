@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from asynctasq.driver import Context, Migration
+from asynctasq.driver import Capabilities, Context, Migration
 from asynctasq.errors import BackendRefused, ConfigError, DriverClosed
 from asynctasq_drivers.postgres import _schema
 from asynctasq_drivers.postgres._client import ANSWER, Connection, connect, sqlstate
@@ -38,6 +38,8 @@ RESULTS_SOON: Final = 0.02
 
 class Lifecycle:
     """What a driver is without its verbs: `Migrates` too, as it needs no open driver."""
+
+    capabilities: Capabilities
 
     def __init__(self, options: PostgresOptions, context: Context) -> None:
         _check(options)
@@ -163,11 +165,11 @@ class Lifecycle:
         task.add_done_callback(self._under_way.discard)
         return task
 
-    async def _begin_consuming(self) -> None:
+    def _begin_consuming(self) -> None:
         """Who asks for messages keeps connections for it, and clears away what has expired."""
         if self._sweeping is None:
             self._sweeping = asyncio.ensure_future(sweep_for_ever(self._send, self._sql.sweep))
-            await self._pool.warm(self._options.postgres_min_pool_size)
+            self._spawn(self._pool.warm(self._options.postgres_min_pool_size))
 
     def _announce(self, queues: Iterable[str]) -> None:
         """Something has come to these queues: tell whoever waits for it."""
@@ -250,5 +252,3 @@ async def _prepared(connection: Connection, names: Names, auto_migrate: bool) ->
             *settings[0],
         )
     return await _schema.located(connection, names)
-
-

@@ -30,6 +30,7 @@ class Pool:
         self._size = size
         self._made = 0
         """Those that are idle, in use, or being made."""
+        self._making: set[asyncio.Future[Connection]] = set()
         self._idle: list[Connection] = []
         self._waiting: tuple[deque[asyncio.Future[Connection | None]], ...] = (deque(), deque())
         self._unused = asyncio.Event()
@@ -57,21 +58,30 @@ class Pool:
         """A new one; None: the server has none left, and one of ours may come back."""
         self._made += 1
         self._unused.clear()
+        # Never cancelled: the client library leaves a socket behind then.
+        making = asyncio.ensure_future(self._connect())
+        self._making.add(making)
+        making.add_done_callback(self._making.discard)
         try:
-            connection = await self._connect()
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            # Also where it was cancelled itself, with all else on its loop.
+            making.add_done_callback(self._made_for_nobody)
+            raise
         except Exception as error:
             self._gone(of_connecting(error))
             if sqlstate(error) == NO_CONNECTION_LEFT and self._made:
                 return await self._wait(urgent=False)
             raise of_connecting(error) from error
-        except BaseException:
+
+    def _made_for_nobody(self, making: asyncio.Future[Connection]) -> None:
+        """Of a caller that was cancelled meanwhile."""
+        if making.cancelled():
             self._gone()
-            raise
-        if self._closed:
-            self._made -= 1
-            connection.terminate()
-            raise DriverClosed("this postgres driver was closed meanwhile")
-        return connection
+        elif error := making.exception():
+            self._gone(of_connecting(error))
+        else:
+            self._pass_on(making.result())
 
     async def _wait(self, urgent: bool) -> Connection | None:
         """One that is given back; None: look again."""
@@ -118,17 +128,14 @@ class Pool:
             self._unused.set()
 
     async def warm(self, count: int) -> None:
-        """Make connections until there are so many; one that cannot be had is let be."""
-        missing = min(count, self._size) - self._made
-        made = await asyncio.gather(
-            *(self._make() for _ in range(missing)), return_exceptions=True
-        )
-        for each in made:
-            if isinstance(each, BaseException):
-                if not isinstance(each, DriverError):
-                    raise each
-            elif each is not None:
-                self.give(each)
+        """Make connections, one by one, until there are so many, or one cannot be had."""
+        while self._made < min(count, self._size) and not self._closed:
+            try:
+                made = await self._make()
+            except DriverError:
+                return
+            if made is not None:
+                self.give(made)
 
     async def close(self, seconds: float) -> None:
         """Wait for what is under way, for so long at most; then end all connections."""
@@ -136,6 +143,8 @@ class Pool:
             async with asyncio.timeout(seconds):
                 await self._unused.wait()
         self._closed = True
+        if self._making:
+            await asyncio.wait(self._making)
         idle, self._idle = self._idle, []
         await asyncio.gather(*(ended(connection) for connection in idle))
 

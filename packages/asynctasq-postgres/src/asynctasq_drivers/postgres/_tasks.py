@@ -62,27 +62,29 @@ class PostgresTasks(Lifecycle):
         deadline, poll = monotonic() + wait, SHORTEST_POLL
         listens = not self._options.postgres_pgbouncer
         with self._wakes.waiting([word_of(ref.id)]) as event:
-            while True:
+            while not self._closed:
                 event.clear()
                 heard = self._wakes.hears_results
                 rows = await self._send(self._sql.result, ref.queue, ref.id)
                 left = deadline - monotonic()
                 if rows:
                     return _rows.record(ref, rows[0])
-                if left <= 0 or self._closed:
+                if left <= 0:
                     return None
                 if listens and not heard:
                     await self._wakes.listen(results=True)
                     continue  # what came before that, nobody was told of
                 await told(event, min(left, LOOK_AGAIN if listens else poll))
                 poll = min(1.5 * poll, LONGEST_POLL)
+        return None
 
     async def store(self, records: Sequence[Record]) -> None:
+        sql = self._running()
         last = {record.ref: record for record in records}  # of one twice, the last
         rows = [_rows.record_row(record, None) for record in last.values()]
         if rows:
             columns = (list(column) for column in zip(*rows, strict=True))
-            await self._send(self._running().store, *_rows.ref_columns(last), *columns)
+            await self._send(sql.store, *_rows.ref_columns(last), *columns)
             self._announce_results(ref.id for ref in last)
 
     def _announce_results(self, ids: Iterable[UUID]) -> None:
