@@ -14,7 +14,7 @@ import pytest
 from tools.backends import private
 from tools.benchmarks import floors
 from tools.benchmarks.children import ask
-from tools.benchmarks.orders import Paced, Step
+from tools.benchmarks.orders import Count, Counted, Paced, Step
 
 pytestmark = pytest.mark.once
 
@@ -80,3 +80,12 @@ def test_commands_are_the_statements_of_clients(
         assert time.monotonic() < limit
         time.sleep(0.02)
     assert seen(url) == before + 3
+
+
+def test_what_was_before_is_not_told_as_if_it_were_now(
+    url: str, client: psycopg.Connection[tuple[int]], tmp_path: Path
+) -> None:
+    for number in range(20):
+        client.execute("SELECT %s", (number,))
+    order = Count(file=str(FILE), seconds=11.0)  # in which a connection at rest tells of them
+    assert ask(order, {"postgres_dsn": url}, tmp_path, Counted).count == 0
