@@ -14,7 +14,7 @@ import pytest
 from tools.backends import private
 from tools.benchmarks import floors
 from tools.benchmarks.children import ask
-from tools.benchmarks.orders import Paced, Step
+from tools.benchmarks.orders import Count, Counted, Paced, Step
 
 pytestmark = pytest.mark.once
 
@@ -57,11 +57,15 @@ def test_one_that_runs_out_of_time_leaves_nothing(
     assert client.execute(LEFT).fetchone() == (0,)
 
 
-def test_each_place_has_tables_of_its_own(url: str, tmp_path: Path) -> None:
-    one, other = FLOOR.options(tmp_path, url), FLOOR.options(tmp_path, url)
+def test_a_place_has_tables_of_its_own_whichever_way_leads_there(url: str, tmp_path: Path) -> None:
     tables = ("postgres_queue_table", "postgres_dead_letter_table")
-    assert len({place[table] for place in (one, other) for table in tables}) == 4
-    assert one["postgres_dsn"] == url
+    here, there, far = (
+        FLOOR.options(tmp_path / folder, way)
+        for folder, way in (("here", url), ("there", url), ("here", "postgresql://far/test"))
+    )
+    assert len({place[table] for place in (here, there) for table in tables}) == 4
+    assert [far[table] for table in tables] == [here[table] for table in tables]
+    assert (here["postgres_dsn"], far["postgres_dsn"]) == (url, "postgresql://far/test")
 
 
 def test_commands_are_the_statements_of_clients(
@@ -76,3 +80,12 @@ def test_commands_are_the_statements_of_clients(
         assert time.monotonic() < limit
         time.sleep(0.02)
     assert seen(url) == before + 3
+
+
+def test_what_was_before_is_not_told_as_if_it_were_now(
+    url: str, client: psycopg.Connection[tuple[int]], tmp_path: Path
+) -> None:
+    for number in range(20):
+        client.execute("SELECT %s", (number,))
+    order = Count(file=str(FILE), seconds=11.0)  # in which a connection at rest tells of them
+    assert ask(order, {"postgres_dsn": url}, tmp_path, Counted).count == 0
