@@ -177,7 +177,8 @@ class PostgresDriver(PostgresTransactions):
         if not deliveries:
             return Renewed()
         columns = _rows.held_columns(deliveries)
-        lost = set(map(tuple, await self._send(self._sql.extend, *columns, urgent=True)))
+        rows = await self._send(self._sql.extend, *columns, urgent=True)
+        lost: set[Hashable] = {(seq, token) for seq, token in rows}
         return Renewed(tuple(d for d in deliveries if d.receipt in lost))
 
     async def stats(self, queues: Sequence[str] | None = None) -> tuple[QueueStats, ...]:

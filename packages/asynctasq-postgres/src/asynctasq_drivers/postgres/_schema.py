@@ -48,7 +48,7 @@ WHERE c.oid = to_regclass($1::text)
 def steps(names: Names) -> tuple[Migration, ...]:
     """All of them, each with what records it: whoever runs their SQL by hand has done all."""
     table, dead = str(names.migrations), _literal(str(names.dead))
-    told = []
+    told: list[Migration] = []
     for step in migrations(names):
         begin = _TABLE.replace("{migrations}", table) if step.version == 1 else ""
         end = (
