@@ -14,7 +14,12 @@ from asynctasq_drivers.postgres import _schema
 from asynctasq_drivers.postgres._client import ANSWER, Connection, connect, sqlstate
 from asynctasq_drivers.postgres._commits import Commits
 from asynctasq_drivers.postgres._errors import BROKEN_OFF, READ_ONLY, of_connecting, translated
-from asynctasq_drivers.postgres._exchange import SETTINGS, plainly, through_pgbouncer
+from asynctasq_drivers.postgres._exchange import (
+    SETTINGS,
+    Statement,
+    by_itself,
+    in_transaction,
+)
 from asynctasq_drivers.postgres._log import log
 from asynctasq_drivers.postgres._names import Names, names_of
 from asynctasq_drivers.postgres._news import News
@@ -47,7 +52,6 @@ class Lifecycle:
         self._context = context
         self._names = names_of(options)
         self._dsn = options.postgres_dsn.reveal()
-        self._exchange = through_pgbouncer if options.postgres_pgbouncer else plainly
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -178,26 +182,36 @@ class Lifecycle:
         self._news.add(queues)
 
     async def _send(
-        self, sql: str, *arguments: Any, ids: Iterable[UUID] = (), urgent: bool = False
+        self,
+        sql: str,
+        *arguments: Any,
+        then: Statement | None = None,
+        ids: Iterable[UUID] = (),
+        urgent: bool = False,
     ) -> list[Any]:
-        """Rows of one statement, all or nothing of which happens. Raises the contract's errors."""
+        """Rows of one statement, all or nothing of which happens, with another one after it.
+
+        Raises the contract's errors.
+        """
+        statements = ((sql, arguments),) if then is None else ((sql, arguments), then)
+        alone = then is None and not self._options.postgres_pgbouncer
+        exchange = by_itself if alone else in_transaction
         for left in reversed(range(AGAIN)):
             connection = await self._pool.take(urgent=urgent)
             try:
-                return await self._exchange(connection, sql, arguments)
+                return await exchange(connection, *statements)
             except Exception as error:
-                told = translated(error, ids)
                 if sqlstate(error) in BROKEN_OFF and left:
                     continue
                 if sqlstate(error) == READ_ONLY or isinstance(error, TimeoutError):
                     connection.terminate()  # it may be another server by now
-                raise told from error
+                raise translated(error, ids) from error
             except BaseException:
                 connection.terminate()  # what is under way there, nobody waits for
                 raise
             finally:
                 self._pool.give(connection)
-        raise AssertionError("unreachable")
+        raise AssertionError("the last one raises")
 
     async def migrate(self) -> tuple[Migration, ...]:
         return await self._apart(partial(_schema.migrate, names=self._names))
