@@ -1,4 +1,4 @@
-"""Opening, closing, and the way of every statement to a connection and back."""
+"""Opening and closing, and what a driver has while it is open."""
 
 from __future__ import annotations
 
@@ -6,25 +6,20 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any, Final, TypeVar
-from uuid import UUID
 
 from asynctasq.driver import Capabilities, Context, Migration
 from asynctasq.errors import BackendRefused, ConfigError, DriverClosed
 from asynctasq_drivers.postgres import _schema
-from asynctasq_drivers.postgres._client import ANSWER, Connection, connect, sqlstate
+from asynctasq_drivers.postgres._client import ANSWER, Connection, connect
 from asynctasq_drivers.postgres._commits import Commits
-from asynctasq_drivers.postgres._errors import BROKEN_OFF, READ_ONLY, of_connecting, translated
-from asynctasq_drivers.postgres._exchange import (
-    SETTINGS,
-    Statement,
-    by_itself,
-    in_transaction,
-)
+from asynctasq_drivers.postgres._errors import of_connecting
+from asynctasq_drivers.postgres._exchange import SETTINGS
 from asynctasq_drivers.postgres._log import log
 from asynctasq_drivers.postgres._names import Names, names_of
 from asynctasq_drivers.postgres._news import News
 from asynctasq_drivers.postgres._options import PostgresOptions
 from asynctasq_drivers.postgres._pool import Pool, ended
+from asynctasq_drivers.postgres._sending import Sender
 from asynctasq_drivers.postgres._statements import Statements
 from asynctasq_drivers.postgres._sweeping import sweep_for_ever
 from asynctasq_drivers.postgres._wakes import Wakes
@@ -32,8 +27,6 @@ from asynctasq_drivers.postgres._wakes import Wakes
 T = TypeVar("T")
 
 OLDEST: Final = 14
-AGAIN: Final = 5
-"""How often a statement is sent that was broken off in favour of others."""
 LAST_WAIT: Final = 10.0
 """Seconds that `close` gives to statements that are under way."""
 SOON: Final = 0.005
@@ -57,6 +50,7 @@ class Lifecycle:
         self._closing: asyncio.Task[None] | None = None
         self._opened = self._closed = False
         self._pool = Pool(self._connected, options.postgres_max_pool_size)
+        self._send = Sender(self._pool, in_transactions=options.postgres_pgbouncer).send
         self._users_pool = Pool(self._plain, options.postgres_max_pool_size)
         self._under_way: set[asyncio.Future[Any]] = set()
         self._sweeping: asyncio.Task[None] | None = None
@@ -180,38 +174,6 @@ class Lifecycle:
         queues = frozenset(queues)
         self._wakes.tell(queues)
         self._news.add(queues)
-
-    async def _send(
-        self,
-        sql: str,
-        *arguments: Any,
-        then: Statement | None = None,
-        ids: Iterable[UUID] = (),
-        urgent: bool = False,
-    ) -> list[Any]:
-        """Rows of one statement, all or nothing of which happens, with another one after it.
-
-        Raises the contract's errors.
-        """
-        statements = ((sql, arguments),) if then is None else ((sql, arguments), then)
-        alone = then is None and not self._options.postgres_pgbouncer
-        exchange = by_itself if alone else in_transaction
-        for left in reversed(range(AGAIN)):
-            connection = await self._pool.take(urgent=urgent)
-            try:
-                return await exchange(connection, *statements)
-            except Exception as error:
-                if sqlstate(error) in BROKEN_OFF and left:
-                    continue
-                if sqlstate(error) == READ_ONLY or isinstance(error, TimeoutError):
-                    connection.terminate()  # it may be another server by now
-                raise translated(error, ids) from error
-            except BaseException:
-                connection.terminate()  # what is under way there, nobody waits for
-                raise
-            finally:
-                self._pool.give(connection)
-        raise AssertionError("the last one raises")
 
     async def migrate(self) -> tuple[Migration, ...]:
         return await self._apart(partial(_schema.migrate, names=self._names))
