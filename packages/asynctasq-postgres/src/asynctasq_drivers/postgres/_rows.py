@@ -79,8 +79,8 @@ def deliveries(rows: Sequence[Row], queues: Sequence[str]) -> tuple[Delivery, ..
 
 def held_columns(given: Iterable[Delivery]) -> tuple[list[Any], ...]:
     """Where deliveries stand, and by which receipts they are held."""
-    rows: Any = [(d.queue, d.id, *cast("Any", d.receipt)) for d in given]
-    return cast("tuple[list[Any], ...]", tuple(map(list, zip(*rows, strict=True))))
+    rows = [(d.queue, d.id, *cast("tuple[int, int]", d.receipt)) for d in given]
+    return tuple(map(list, zip(*rows, strict=True)))
 
 
 def stored_task(row: Row) -> StoredTask:

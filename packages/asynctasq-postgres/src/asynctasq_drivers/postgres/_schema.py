@@ -28,7 +28,8 @@ CREATE TABLE IF NOT EXISTS {migrations} (
 );
 
 """
-_IS_THERE: Final = "SELECT to_regclass($1::text) IS NOT NULL"
+# To read the catalogue itself makes the server take note of a table that was made since.
+_IS_THERE: Final = "SELECT count(*) FROM pg_class WHERE oid = to_regclass($1::text)"
 _STATE: Final = """\
 SELECT
     version, dead_letter_table,
@@ -48,7 +49,7 @@ WHERE c.oid = to_regclass($1::text)
 def steps(names: Names) -> tuple[Migration, ...]:
     """All of them, each with what records it: whoever runs their SQL by hand has done all."""
     table, dead = str(names.migrations), _literal(str(names.dead))
-    told = []
+    told: list[Migration] = []
     for step in migrations(names):
         begin = _TABLE.replace("{migrations}", table) if step.version == 1 else ""
         end = (
