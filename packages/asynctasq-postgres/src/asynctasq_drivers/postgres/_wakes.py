@@ -72,7 +72,7 @@ class Wakes:
         if results and not self._hears_results:
             await connection.add_listener(self._names.results_channel, self._heard)
             # Held by all who wait for results, for as long as their connections live.
-            lock = self._names.lock("awaited")
+            lock = self._names.awaited_lock
             await connection.fetch("SELECT pg_advisory_lock_shared($1)", lock, timeout=TRY)
             self._hears_results = True
         self._connection = connection
