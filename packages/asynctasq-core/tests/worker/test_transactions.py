@@ -4,95 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
-from typing import Any, ClassVar
 
 import pytest
-from msgspec.structs import replace
 
 import asynctasq
 from asynctasq import task
-from asynctasq.driver import Ack, Delivery, Message, Renewed
-from asynctasq.errors import (
-    BackendRefused,
-    DriverUnavailable,
-    LeaseLost,
-    OutcomeUnknown,
-    ResultUnavailable,
-    TaskFailed,
-    Unsupported,
-)
-from asynctasq.memory import MemoryDriver, MemoryTransaction
+from asynctasq.errors import DriverUnavailable, ResultUnavailable, TaskFailed
+from asynctasq.memory import MemoryDriver
 from asynctasq.worker import Worker
+
+from .effects import Scripted, gone, raising, write
 
 runs: Counter[str] = Counter()
 gates: dict[str, asyncio.Event] = {}
-hooks: list[str] = []
-
-
-@task
-async def effect() -> None:
-    """What a transaction leaves behind, on a queue that no worker serves."""
-
-
-async def write(queue: str, connection: Any) -> None:
-    """What a user would write to the same database."""
-    await effect().on_queue(f"{queue}-effects").dispatch(connection=connection)
-
-
-@pytest.fixture
-def effects(memory: MemoryDriver, queue: str) -> Callable[[], Any]:
-    """How often it was written."""
-
-    async def count() -> int | None:
-        (stats,) = await memory.stats([f"{queue}-effects"])
-        return stats.pending
-
-    return count
-
-
-async def gone(memory: MemoryDriver, queue: str) -> bool:
-    """Whether the backend holds no task of this queue any more."""
-    (stats,) = await memory.stats([queue])
-    return not any((stats.pending, stats.scheduled, stats.running, stats.dead))
-
-
-class Scripted(MemoryDriver):
-    """Does as a test says at the end of a transaction."""
-
-    before_commit: ClassVar[Any] = None
-    after_commit: ClassVar[Any] = None
-    lease: ClassVar[float] = 30.0
-
-    async def enqueue(self, messages: Any) -> Any:
-        return await super().enqueue([replace(m, visibility_timeout=self.lease) for m in messages])
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[MemoryTransaction]:
-        async with super().transaction() as begun:
-            yield begun
-            if self.before_commit is not None:
-                await self.before_commit()
-        if self.after_commit is not None:
-            await self.after_commit()
-
-
-@pytest.fixture
-def scripted(use: Callable[..., None]) -> type[Scripted]:
-    """The configured driver: one that does as this test says."""
-    driver = type("OfThisTest", (Scripted,), {})
-    use(driver)
-    return driver
-
-
-def raising(error: Exception) -> Any:
-    """Do nothing but raise."""
-
-    async def fail(*_: object) -> None:
-        raise error
-
-    return staticmethod(fail)
 
 
 @task(retry_delay=0)
