@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,11 +13,11 @@ import pytest
 import asynctasq
 from asynctasq import task
 from asynctasq.driver import Ack, Delivery, Message, Renewed
-from asynctasq.errors import LeaseLost
+from asynctasq.errors import DriverUnavailable, LeaseLost
 from asynctasq.memory import MemoryDriver
 from asynctasq.worker import Worker
 
-from .effects import Scripted, gone, write
+from .effects import Scripted, gone, raising, write
 
 runs: Counter[str] = Counter()
 gates: dict[str, asyncio.Event] = {}
@@ -159,9 +160,19 @@ async def test_what_is_handed_out_again_just_then_is_acknowledged_on_the_new_rec
     assert (await effects(), runs[queue], JustThen.asked) == (1, 1, 2)
 
 
+@task
+async def pay_in_any_case(queue: str) -> str:
+    runs[queue] += 1
+    with suppress(LeaseLost):
+        async with asynctasq.transaction() as connection:
+            await write(queue, connection)
+    return "paid"
+
+
+@pytest.mark.parametrize("kind", [Pay, pay_in_any_case])
 @pytest.mark.asyncio
 async def test_what_this_worker_holds_after_all_runs_again(
-    scripted: type[Scripted], memory: MemoryDriver, queue: str, effects, until
+    scripted: type[Scripted], memory: MemoryDriver, queue: str, effects, until, kind: Any
 ) -> None:
     gates[queue] = asyncio.Event()
     gates[queue].set()
@@ -171,7 +182,7 @@ async def test_what_this_worker_holds_after_all_runs_again(
 
     scripted.settle_in = once  # type: ignore[method-assign]
     async with Worker([queue]) as worker:
-        handle = await Pay(queue).on_queue(queue).max_attempts(1).dispatch()
+        handle = await kind(queue).on_queue(queue).max_attempts(1).dispatch()
         assert await handle.result(timeout=5) == "paid"
         await until(lambda: worker.completed == 1)
     assert (await effects(), runs[queue], worker.failed) == (1, 2, 0)
@@ -248,17 +259,16 @@ async def test_a_lease_lost_after_a_rollback_is_told(
 
     @task(name=f"{queue}-rolls-back")
     async def roll_back() -> str:
-        try:
+        with pytest.raises(DriverUnavailable):
             async with asynctasq.transaction() as connection:
                 await write(queue, connection)
-                raise ZeroDivisionError
-        except ZeroDivisionError:
-            rolled_back.set()
+        rolled_back.set()
         await until(lambda: "was lost while it ran" in caplog.text)
         return "told"
 
     scripted.lease = 0.1
     scripted.extend = extend  # type: ignore[method-assign]
+    scripted.before_commit = raising(DriverUnavailable("restarting"))
     async with Worker([queue]):
         handle = await roll_back().on_queue(queue).dispatch()
         assert await handle.result(timeout=5) == "told"

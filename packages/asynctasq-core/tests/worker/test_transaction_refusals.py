@@ -36,6 +36,11 @@ def in_a_thread() -> str:
 
 
 @task
+def around_a_coroutine() -> Any:
+    return attempt()
+
+
+@task
 async def in_a_thread_of_its_own() -> str:
     return await asyncio.to_thread(lambda: asyncio.run(attempt()))
 
@@ -48,8 +53,8 @@ async def within_another() -> str:
 
 @task
 async def beside_another() -> str:
-    first, second = await asyncio.gather(attempt(), attempt())
-    return second if first == "not refused" else first
+    async with asynctasq.transaction():
+        return await asyncio.create_task(attempt())
 
 
 @task
@@ -68,6 +73,7 @@ async def test_outside_of_a_task_it_is_refused(memory: MemoryDriver) -> None:
     ("kind", "reason"),
     [
         (in_a_thread, OUTSIDE),
+        (around_a_coroutine, OUTSIDE),
         (in_a_thread_of_its_own, OUTSIDE),
         (within_another, "is open already"),
         (beside_another, "is open already"),

@@ -52,6 +52,19 @@ class OwnTransactions(Group):
         await rig.nothing(driver, queue, why, wait=rig.runs_for([held]) + self.quiet)
         assert (await driver.settle([Ack(held)])).lost == (held,), "it was acknowledged"
 
+    async def test_until_its_end_nobody_else_is_handed_what_it_acknowledges(
+        self, rig: Rig, second: Driver, own: SettlesInTransaction, queue: str
+    ) -> None:
+        await rig.put(second, [rig.message(queue, visibility_timeout=self.lease)])
+        held = await rig.one(second, queue)
+        with suppress(Refused):
+            async with own.transaction() as connection:
+                assert await own.settle_in(connection, Ack(held))
+                why = "its lease has ended, but a transaction acknowledges it"
+                await rig.nothing(second, queue, why, wait=rig.runs_for([held]) + self.quiet)
+                raise Refused
+        assert (await rig.one(second, queue)).deliveries == 2, "it was rolled back"
+
     async def test_its_end_may_come_in_another_task(
         self, rig: Rig, driver: Driver, own: SettlesInTransaction, queue: str
     ) -> None:
