@@ -119,7 +119,7 @@ def wrong_arguments_are_errors() -> None:
 async def a_transaction_is_begun_by_a_call_and_async_with() -> None:
     async with asynctasq.transaction("dsn"):  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
         pass
-    async with asynctasq.transaction:  # type: ignore[attr-defined]  # pyright: ignore[reportGeneralTypeIssues, reportAttributeAccessIssue]
+    async with asynctasq.transaction:  # type: ignore[attr-defined]  # pyright: ignore[reportGeneralTypeIssues]
         pass
 
 

@@ -53,6 +53,7 @@ async def test_a_commit_whose_reply_was_lost_is_not_made_again(
         await pay(queue).on_queue(queue).dispatch()
         await until(lambda: "was lost before it was settled" in caplog.text)
     assert (await effects(), runs[queue], worker.failed, worker.completed) == (1, 1, 0, 0)
+    await asynctasq.close()  # all is told
     assert recorder.names() == ["task_enqueued", "task_started"]
     assert await gone(memory, queue)
 

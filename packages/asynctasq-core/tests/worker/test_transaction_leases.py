@@ -70,6 +70,7 @@ async def test_whose_lease_was_lost_commits_nothing_and_has_not_failed(
     await running
     assert (await effects(), worker.completed, worker.failed) == (0, 0, 0)
     assert f"{handle.id} (queue {queue}) was lost before it was settled" in caplog.text
+    await asynctasq.close()  # all is told
     assert recorder.names() == ["task_enqueued", "task_started"]
     assert queue not in failed
     assert (await memory.settle([Ack(successor)])).lost == ()
