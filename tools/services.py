@@ -31,16 +31,21 @@ from tools.backends.room import create
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def up(names: Sequence[str], *, private: bool, install: bool) -> bool:
-    """Bring these up, at the same time; prints the names of those that it started."""
-    if not names:
+def up(
+    names: Sequence[str], *, private: bool, install: bool, installed: Sequence[str] = ()
+) -> bool:
+    """Bring these up, at the same time; prints the names of those that it started.
+
+    With `install`, the programs of those others are there too: tests start some of their own.
+    """
+    if not names and not installed:
         _say("no package needs a server; `all` or names bring some up")
         return True
     with alone():
         _sweep()
         absent = [name for name in names if not _in_use(name, private=private)]
         if install:
-            _install(absent)
+            _install([*absent, *installed])
             absent = [name for name in absent if not _in_use(name, private=private)]
         return _each(absent, _bring_up)
 
@@ -125,7 +130,8 @@ def _each(names: Sequence[str], work: Callable[[str], None]) -> bool:
 
 
 def _install(names: Sequence[str]) -> None:
-    packages = [RECIPES[name].package for name in names if RECIPES[name].missing()]
+    missing = [RECIPES[name] for name in dict.fromkeys(names) if RECIPES[name].missing()]
+    packages = [recipe.package for recipe in missing]
     if not packages:
         return
     apt = shutil.which("apt-get")
@@ -136,6 +142,9 @@ def _install(names: Sequence[str]) -> None:
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for words in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
         subprocess.run([apt, "-q", *words], env=quiet, stdout=sys.stderr, check=False)
+    if service := shutil.which("service"):
+        for name in (recipe.unasked for recipe in missing if recipe.unasked):
+            subprocess.run([service, name, "stop"], env=quiet, stdout=sys.stderr, check=False)
 
 
 def _say(text: str) -> None:
@@ -178,7 +187,9 @@ def main(words: Sequence[str] | None = None) -> bool:
     names = _names(parser, given.names)
     if given.part == "down":
         return down(names)
-    return up(names or listing.wanted(ROOT), private=given.private, install=given.install)
+    installed = [] if names else listing.started_by_tests(ROOT)
+    names = names or listing.wanted(ROOT)
+    return up(names, private=given.private, install=given.install, installed=installed)
 
 
 if __name__ == "__main__":

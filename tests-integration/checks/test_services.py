@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tools.backends import listing
 from tools.backends.recipes import RECIPES
 from tools.backends.room import load
 from tools.workspace import ROOT
+
+from .conftest import Repository
 
 pytestmark = pytest.mark.once
 PROGRAM = ROOT / "tools" / "services.py"
@@ -156,6 +159,49 @@ def test_what_is_missing_is_installed_where_that_is_allowed(folder: Path) -> Non
     assert asked == "-q update\n-q install -y --no-install-recommends redis-server\n"
     assert "redis ended while it started:\n    installed" in said
     services("down")
+
+
+NOVELTY = """
+from pathlib import Path
+from tools import services
+from tools.backends.recipes import RECIPES, Recipe
+RECIPES["novelty"] = Recipe(
+    ("noveltyd",), (), "novelty", "", lambda data: [], lambda data, port: None, unasked="noveltyd"
+)
+services.up([], private=True, install=True, installed=["novelty"])
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root installs")
+def test_what_only_tests_start_is_installed_and_nothing_of_it_runs(folder: Path) -> None:
+    asked = folder / "asked"
+    brings = f"printf '#!/bin/sh\n' > {folder}/noveltyd; /bin/chmod 755 {folder}/noveltyd"
+    for name, more in (("apt-get", brings), ("service", "")):
+        stand_in = folder / name
+        stand_in.write_text(f'#!/bin/sh\necho {name} "$@" >> {asked}\n{more}\n')
+        stand_in.chmod(0o755)
+    for _ in range(2):  # the second time it is there
+        subprocess.run(
+            [sys.executable, "-c", NOVELTY],
+            cwd=ROOT,
+            env={"PATH": str(folder), "TMPDIR": str(folder)},
+            timeout=50,
+            check=True,
+        )
+    assert asked.read_text().splitlines() == [
+        "apt-get -q update",
+        "apt-get -q install -y --no-install-recommends novelty",
+        "service noveltyd stop",
+    ]
+
+
+def test_a_package_names_what_it_needs_and_what_its_tests_start_themselves(
+    repository: Repository,
+) -> None:
+    settings = 'server = "postgres"\nprivate = ["pgbouncer", "postgres"]'
+    repository.add("asynctasq-sql", "asynctasq_drivers.sql", settings=settings)
+    assert listing.wanted(repository.root) == ["postgres"]
+    assert listing.started_by_tests(repository.root) == ["pgbouncer", "postgres"]
 
 
 def test_an_unknown_server_is_refused_by_name(folder: Path) -> None:

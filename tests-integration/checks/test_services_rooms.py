@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import struct
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from tools.backends import Room, private, processes
 from tools.backends.hello import answers
-from tools.backends.recipes import RECIPES, find
+from tools.backends.recipes import RECIPES, Command, find
 from tools.backends.room import load
 
 pytestmark = pytest.mark.once
@@ -137,6 +139,64 @@ def test_more_arguments_and_files_hold_on_every_start() -> None:
         found = load(room.folder)
         assert found
         assert found.arguments == more
+
+
+def test_files_take_the_place_of_what_the_server_has_written_itself() -> None:
+    _need("postgres")
+    settings = {"postgresql.auto.conf": "max_connections = 77\n"}
+    with private("postgres", files=settings) as room:
+        words = [find("psql") or "psql", room.url, "-Atc", "SHOW max_connections"]
+        assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "77\n"
+        assert (room.data / "postgresql.auto.conf").stat().st_mode & 0o777 == 0o600
+
+
+def test_another_ones_data_can_fill_it() -> None:
+    _need("redis")
+    with private("redis") as one:
+        assert _redis(one, write=True)
+        one.stop()
+
+        def copy(data: Path) -> list[Command]:
+            return [Command(("cp", "-R", f"{one.data}/.", str(data)))]
+
+        with private("redis", filling=copy) as other:
+            assert _redis(other, write=False)
+
+
+@pytest.mark.parametrize("how", [None, signal.SIGQUIT], ids=["as it should be", "in a hurry"])
+def test_one_can_be_stopped_by_another_signal(how: signal.Signals | None) -> None:
+    _need("postgres")
+    with private("postgres") as room:
+        room.stop(how)
+        assert not room.alive
+        room.start()
+        log = (room.folder / "log").read_text(encoding="utf-8")
+        assert ("not properly shut down" in log) is (how is not None)
+
+
+def test_pgbouncer_stands_in_front_of_the_server_that_its_file_names() -> None:
+    _need("postgres")
+    _need("pgbouncer")
+    with private("postgres") as room:
+        place = f"[databases]\n* = host=127.0.0.1 port={_port(room)} user=postgres\n"
+        with private("pgbouncer", files={"more.ini": f"auth_type = any\n{place}"}) as pool:
+            assert _postgres(pool, write=True)
+            pool.stop()
+            pool.start()
+            assert _postgres(pool, write=False)
+            room.stop()
+            assert pool.answers(), "whoever is behind it"
+
+
+def test_other_programs_can_be_put_before_those_that_are_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = tmp_path / "initdb"
+    others.write_text("#!/bin/sh\n")
+    others.chmod(0o755)
+    monkeypatch.setenv("ASYNCTASQ_PROGRAMS", f"{tmp_path / 'none'}:{tmp_path}")
+    assert find("initdb", RECIPES["postgres"].places) == str(others)
+    assert find("sh") != str(tmp_path / "sh")
 
 
 def test_two_at_once_have_ports_and_data_of_their_own() -> None:

@@ -20,6 +20,11 @@ def _postgres(peer: socket.socket, url: SplitResult) -> bool:
     return peer.recv(1) == b"R"  # a request to authenticate, or that there is no need to
 
 
+def _pgbouncer(peer: socket.socket, url: SplitResult) -> bool:
+    # Its console; what it says of a database waits for the server behind it.
+    return _postgres(peer, url._replace(path="/pgbouncer"))
+
+
 def _mysql(peer: socket.socket, url: SplitResult) -> bool:
     greeting = peer.recv(64)
     return greeting[3:5] == b"\x00\x0a"  # the first packet, protocol version 10
@@ -33,6 +38,7 @@ def _rabbitmq(peer: socket.socket, url: SplitResult) -> bool:
 
 _HELLOS: dict[str, Callable[[socket.socket, SplitResult], bool]] = {
     "mysql": _mysql,
+    "pgbouncer": _pgbouncer,
     "postgres": _postgres,
     "rabbitmq": _rabbitmq,
     "redis": _redis,

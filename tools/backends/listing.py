@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tools import servers
 from tools.backends import hello
@@ -72,8 +73,15 @@ def usable() -> dict[str, str]:
 
 def wanted(root: Path) -> list[str]:
     """The servers that packages name in `[tool.asynctasq]`, as far as they can be had here."""
-    named: set[str] = set()
+    return sorted({said.get("server", "") for said in _settings(root)} & RECIPES.keys())
+
+
+def started_by_tests(root: Path) -> list[str]:
+    """Those of which packages' tests start some of their own."""
+    return sorted({name for said in _settings(root) for name in said.get("private", ())})
+
+
+def _settings(root: Path) -> Iterator[dict[str, Any]]:
     for file in root.glob("packages/*/pyproject.toml"):
         tools = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
-        named.add(tools.get("asynctasq", {}).get("server", ""))
-    return sorted(named & RECIPES.keys())
+        yield tools.get("asynctasq", {})

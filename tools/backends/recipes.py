@@ -14,6 +14,13 @@ CREATE USER IF NOT EXISTS root@127.0.0.1
 GRANT ALL ON *.* TO root@127.0.0.1 WITH GRANT OPTION
 CREATE DATABASE IF NOT EXISTS test
 """
+_POOL = """\
+auth_type = any
+pool_mode = transaction
+[databases]
+* = host=127.0.0.1 port=5432 user=postgres
+"""
+"""Whoever comes may use any database of the server at the standard port."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,8 @@ class Recipe:
     stop: signal.Signals = signal.SIGTERM
     tell_all: bool = False
     """Whether each process is asked to stop, not only the first."""
+    unasked: str = ""
+    """The service that its package brings up once it is installed, though nobody needs it."""
 
     def missing(self) -> list[str]:
         """Those of its programs that are not on this machine."""
@@ -54,8 +63,12 @@ class Recipe:
 def find(program: str, places: Sequence[str] = ()) -> str | None:
     """Where the program is; of several versions the one that sorts last.
 
-    PATH comes last: Debian's `rabbitmq-server` there is a wrapper that changes the account.
+    First come the folders of `ASYNCTASQ_PROGRAMS`, named as in PATH: so tests run on another
+    version. PATH comes last: Debian's `rabbitmq-server` there is a wrapper that changes its
+    account.
     """
+    if named := shutil.which(program, path=os.environ.get("ASYNCTASQ_PROGRAMS", "")):
+        return named
     root = Path("/")
     found = [str(p) for place in places for p in sorted(root.glob(f"{place}/{program}"))]
     usable = [path for path in found if os.access(path, os.X_OK)]
@@ -92,6 +105,19 @@ def _prepare_postgres(data: Path) -> list[Command]:
 def _serve_postgres(data: Path, port: int) -> Command:
     options = ("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=")
     return Command((_program("postgres", "postgres"), "-D", str(data), "-p", str(port), *options))
+
+
+def _prepare_pgbouncer(data: Path) -> list[Command]:
+    (data / "more.ini").write_text(_POOL, encoding="ascii")
+    return []
+
+
+def _serve_pgbouncer(data: Path, port: int) -> Command:
+    # Only a file tells it its port. A second [pgbouncer] undoes the first: the other goes on in it.
+    place = f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+    file = data.parent / "pgbouncer.ini"
+    file.write_text(f"[pgbouncer]\n{place}%include more.ini\n", encoding="ascii")
+    return Command((_program("pgbouncer", "pgbouncer"), str(file)))
 
 
 def _prepare_mysql(data: Path) -> list[Command]:
@@ -148,6 +174,15 @@ RECIPES = {
         "mysql://root@127.0.0.1:{port}/test",
         _prepare_mysql,
         _serve_mysql,
+    ),
+    "pgbouncer": Recipe(
+        ("pgbouncer",),
+        ("usr/sbin",),
+        "pgbouncer",
+        "postgresql://postgres@127.0.0.1:{port}/test",
+        _prepare_pgbouncer,
+        _serve_pgbouncer,
+        unasked="pgbouncer",
     ),
     "postgres": Recipe(
         ("initdb", "postgres"),

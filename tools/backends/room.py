@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import random
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
 from tools.backends import hello, processes
+from tools.backends.account import account
 from tools.backends.home import new_folder, tidy
 from tools.backends.processes import Process
 from tools.backends.recipes import RECIPES, Command, Recipe
 
 _PATIENCE = {"start": 45.0, "stop": 15.0, "kill": 5.0}
 _TAIL = 20
+Filling = Callable[[Path], list[Command]]
+"""The commands that fill an empty data folder, in order."""
 
 
 class Failed(Exception):
@@ -55,19 +56,21 @@ class Room:
         """The folder in which it runs: nobody but root and the server's own account may look in."""
         return self.folder / "data"
 
-    def prepare(self, files: Mapping[str, str] = MappingProxyType({})) -> None:
+    def prepare(
+        self, files: Mapping[str, str] = MappingProxyType({}), filling: Filling | None = None
+    ) -> None:
         """Fill its empty data folder, with these too. Raises `Failed` where that does not work."""
         self._record()
         self.data.mkdir(mode=0o700)
-        commands = self._recipe.prepare(self.data)
-        for name, text in files.items():
-            (self.data / name).write_text(text, encoding="utf-8")
-        account = _account()
-        if account.user is not None and account.group is not None:
-            for path in [self.data, *self.data.iterdir()]:
-                os.chown(path, account.user, account.group)
+        commands = (filling or self._recipe.prepare)(self.data)
+        account().own([self.data, *self.data.iterdir()])
         for command in commands:
             self._run(command)
+        # After them: PostgreSQL's want the folder empty, and write files of these names.
+        for name, text in files.items():
+            (self.data / name).write_text(text, encoding="utf-8")
+            (self.data / name).chmod(0o600)  # a key that others may read is refused
+            account().own([self.data / name])
 
     @property
     def alive(self) -> bool:
@@ -87,7 +90,7 @@ class Room:
         """Start it on its data, and wait until it answers. Raises `Failed` where it does not."""
         if self.alive:
             return
-        account = _account()
+        who = account()
         with self._log.open("ab") as log:
             self._child = subprocess.Popen(
                 self._words(),
@@ -97,21 +100,21 @@ class Room:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                user=account.user,
-                group=account.group,
-                extra_groups=account.others,
+                user=who.user,
+                group=who.group,
+                extra_groups=who.others,
             )
         self.process = processes.current(self._child.pid)
         self._record()
         self._await_hello()
 
-    def stop(self) -> None:
-        """Ask it to stop, and wait until nothing of it is left."""
+    def stop(self, how: signal.Signals | None = None) -> None:
+        """Ask it to stop, by another signal than it should be, and wait until it is gone."""
         family = self._family()
         # A stopped process takes note of a signal once it goes on.
         processes.send(family, signal.SIGCONT)
         told = family if self._recipe.tell_all else [p for p in family if p == self.process]
-        processes.send(told, self._recipe.stop)
+        processes.send(told, how or self._recipe.stop)
         if self._wait_gone(family, _PATIENCE["stop"]) or self.alive:
             self.kill()
 
@@ -181,7 +184,7 @@ class Room:
         return "\n".join(f"    {line}" for line in lines[-_TAIL:])
 
     def _run(self, command: Command) -> None:
-        account = _account()
+        who = account()
         with self._log.open("ab") as log:
             done = subprocess.run(
                 command.words,
@@ -192,9 +195,9 @@ class Room:
                 stderr=log,
                 start_new_session=True,
                 check=False,
-                user=account.user,
-                group=account.group,
-                extra_groups=account.others,
+                user=who.user,
+                group=who.group,
+                extra_groups=who.others,
             )
         if done.returncode:
             raise Failed(f"{self.name}: {command.words[0]} failed:\n{self._tail()}")
@@ -217,6 +220,7 @@ def create(
     owner: Process | None = None,
     arguments: Sequence[str] = (),
     files: Mapping[str, str] = MappingProxyType({}),
+    filling: Filling | None = None,
 ) -> Room:
     """A started server in a new room; its folder is gone where that fails. Raises `Failed`."""
     recipe = RECIPES[name]
@@ -225,7 +229,7 @@ def create(
     room = Room(name, new_folder(name), _free_port(recipe.ports), owner)
     room.arguments = arguments
     try:
-        room.prepare(files)
+        room.prepare(files, filling)
         room.start()
     except BaseException:
         room.remove()
@@ -235,16 +239,19 @@ def create(
 
 @contextmanager
 def private(
-    name: str, *arguments: str, files: Mapping[str, str] = MappingProxyType({})
+    name: str,
+    *arguments: str,
+    files: Mapping[str, str] = MappingProxyType({}),
+    filling: Filling | None = None,
 ) -> Generator[Room]:
-    """A server for one test or a few: `mysql`, `postgres`, `rabbitmq` or `redis`.
+    """A server for one test or a few: `mysql`, `pgbouncer`, `postgres`, `rabbitmq` or `redis`.
 
     It may be stopped, killed and paused at will, and is removed at the end. Raises `Failed`.
     More arguments stand before its own (RabbitMQ, which a shell starts, takes none), with `{port}`
     and `{next_port}` filled in; Redis needs the second only in a cluster. The files are in its data
-    folder, in which it runs.
+    folder, in which it runs. Other commands may fill that, as with a copy of another server's.
     """
-    room = create(name, processes.current(os.getpid()), arguments, files)
+    room = create(name, processes.current(os.getpid()), arguments, files, filling)
     try:
         yield room
     finally:
@@ -264,22 +271,6 @@ def load(folder: Path) -> Room | None:
 
 def _plain(process: Process | None) -> tuple[int, int] | None:
     return (process.pid, process.started) if process else None
-
-
-class _Account(NamedTuple):
-    """As whom a server runs; None: as we do."""
-
-    user: int | None = None
-    group: int | None = None
-    others: list[int] | None = None
-
-
-def _account() -> _Account:
-    """Servers refuse to run as root, or should."""
-    if os.getuid():
-        return _Account()
-    nobody = pwd.getpwnam("nobody")
-    return _Account(nobody.pw_uid, nobody.pw_gid, [])
 
 
 def _free_port(count: int) -> int:

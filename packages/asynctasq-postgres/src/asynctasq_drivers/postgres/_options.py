@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from asynctasq.driver import Secret
 
 DEFAULT_DSN = "postgresql://test:test@localhost:5432/test_db"
-_TABLE = r"[^.\x00-\x1f]+(\.[^.\x00-\x1f]+)?"
+_TABLE = r"^[^.\x00-\x1f]+(\.[^.\x00-\x1f]+)?\Z"  # `$` would let a line end pass
 
 
 class PostgresOptions(Struct, frozen=True, kw_only=True):
@@ -25,7 +25,7 @@ class PostgresOptions(Struct, frozen=True, kw_only=True):
     postgres_queue_table: Annotated[
         str,
         Meta(
-            pattern=f"^{_TABLE}$",
+            pattern=_TABLE,
             max_length=100,
             description="the table of tasks, `schema.table` allowed; others are named after it",
         ),
@@ -33,7 +33,7 @@ class PostgresOptions(Struct, frozen=True, kw_only=True):
     postgres_dead_letter_table: Annotated[
         str,
         Meta(
-            pattern=f"^{_TABLE}$",
+            pattern=_TABLE,
             max_length=100,
             description="the table of dead tasks, `schema.table` allowed",
         ),

@@ -1,0 +1,104 @@
+"""The only file that knows asyncpg: a connection as the rest of the driver sees it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+# It has no types of its own that a strict checker could read.
+_asyncpg: Final[Any] = importlib.import_module("asyncpg")
+
+CONNECT: Final = 10.0
+"""Seconds for a new connection, its handshake included."""
+ANSWER: Final = 30.0
+"""Seconds without an answer after which a connection is given up."""
+
+LostConnection: Final[type[Exception]] = _asyncpg.ConnectionDoesNotExistError
+"""The connection ended before the answer came."""
+ClientError: Final[type[Exception]] = _asyncpg.InterfaceError
+"""asyncpg refuses by itself: a connection that is closed, an argument that it cannot encode."""
+InternalError: Final[type[Exception]] = _asyncpg.InternalClientError
+ServerError: Final[type[Exception]] = _asyncpg.PostgresError
+"""The server's answer is no."""
+BadSettings: Final[type[Exception]] = _asyncpg.ClientConfigurationError
+WrongServer: Final[type[Exception]] = _asyncpg.TargetServerAttributeNotMatched
+
+Listener = Callable[[Any, int, str, str], None]
+
+
+class Transaction(Protocol):
+    """What is used of asyncpg's transactions."""
+
+    async def start(self) -> None:
+        """Begin."""
+
+    async def commit(self) -> None:
+        """Commit."""
+
+    async def rollback(self) -> None:
+        """Roll back."""
+
+
+class Connection(Protocol):
+    """What is used of `asyncpg.Connection`."""
+
+    async def fetch(self, sql: str, *arguments: Any, timeout: float | None = None) -> list[Any]:
+        """Rows of one statement."""
+        ...
+
+    async def execute(self, sql: str, *arguments: Any, timeout: float | None = None) -> str:
+        """Statements without rows; several, where there are no arguments."""
+        ...
+
+    async def add_listener(self, channel: str, callback: Listener) -> None:
+        """Hear notifications."""
+
+    def add_termination_listener(self, callback: Callable[[Any], None]) -> None:
+        """Hear that the connection has ended."""
+
+    def get_server_version(self) -> tuple[Any, ...]:
+        """Of the server, major number first."""
+        ...
+
+    def transaction(self, *, isolation: str | None = None) -> Transaction:
+        """One that is not begun yet."""
+        ...
+
+    def is_closed(self) -> bool:
+        """Whether it has ended."""
+        ...
+
+    def is_in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        ...
+
+    async def reset(self, *, timeout: float | None = None) -> None:
+        """Undo what a user has set."""
+
+    async def close(self, *, timeout: float | None = None) -> None:
+        """Say good-bye."""
+
+    def terminate(self) -> None:
+        """End it without a word."""
+
+
+async def connect(dsn: str, settings: Mapping[str, str], *, prepares: bool) -> Connection:
+    """A new connection, to the first server of the DSN that can be written to."""
+    options = dict(settings)
+    if "application_name" not in dsn:
+        options["application_name"] = "asynctasq"
+    connection: Connection = await _asyncpg.connect(
+        dsn,
+        timeout=CONNECT,
+        server_settings=options,
+        statement_cache_size=100 if prepares else 0,
+        max_cached_statement_lifetime=0,
+        target_session_attrs=None if "target_session_attrs" in dsn else "read-write",
+    )
+    return connection
+
+
+def sqlstate(error: BaseException) -> str:
+    """PostgreSQL's code of an error; empty where it has none."""
+    return getattr(error, "sqlstate", None) or ""

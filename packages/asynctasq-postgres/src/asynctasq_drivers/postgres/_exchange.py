@@ -1,0 +1,57 @@
+"""One statement on a connection: all of it happens, or nothing of it.
+
+On a connection of ours it is sent as it stands, prepared, in one round trip. Through PgBouncer it
+has a transaction around it, as only that can say how it is to be planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from asynctasq.errors import DriverUnavailable, OutcomeUnknown
+from asynctasq_drivers.postgres._client import ANSWER, Connection
+from asynctasq_drivers.postgres._errors import translated
+
+PLANNING: Final[Mapping[str, str]] = {
+    # Statistics of a table that was empty a moment ago must not lead to a plan that sorts it all.
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_sort": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+SETTINGS: Final[Mapping[str, str]] = {
+    **PLANNING,
+    "plan_cache_mode": "force_generic_plan",
+    "default_transaction_isolation": "read committed",
+}
+"""Of a connection of ours, from its beginning on."""
+
+_BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED; " + "; ".join(
+    f"SET LOCAL {name} = {value}" for name, value in PLANNING.items()
+)
+
+
+async def plainly(connection: Connection, sql: str, arguments: Sequence[Any]) -> list[Any]:
+    """Rows of a statement that is a transaction by itself. Raises the client library's errors."""
+    return await connection.fetch(sql, *arguments, timeout=ANSWER)
+
+
+async def through_pgbouncer(
+    connection: Connection, sql: str, arguments: Sequence[Any]
+) -> list[Any]:
+    """The same, with a transaction around it. Until that is to be committed, nothing is stored."""
+    try:
+        await connection.execute(_BEGIN, timeout=ANSWER)
+        rows = await connection.fetch(sql, *arguments, timeout=ANSWER)
+    except Exception as error:
+        told = translated(error)
+        if isinstance(told, OutcomeUnknown):
+            connection.terminate()
+            raise DriverUnavailable(str(told)) from error
+        await connection.execute("ROLLBACK", timeout=ANSWER)
+        raise
+    await connection.execute("COMMIT", timeout=ANSWER)
+    return rows

@@ -1,0 +1,65 @@
+"""Telling others what has come, after its commit, and not for each: NOTIFY makes commits wait for
+each other, and whoever listens hears every one.
+
+The first is told at once, and what comes in the next moments is told together. So no commit of a
+message has a notification in it; a process that dies between the two leaves its word unsaid, and
+who waits finds the message when it looks again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Final, TypeAlias
+
+from asynctasq.errors import DriverError
+from asynctasq_drivers.postgres._log import log
+
+Tell: TypeAlias = Callable[[list[str]], Coroutine[Any, Any, Any]]
+
+FULL: Final = 7_900
+"""Bytes of a notification at most; PostgreSQL's own limit is 8,000."""
+
+
+class News:
+    """Words to tell: each once, however often it is said meanwhile."""
+
+    def __init__(self, tell: Tell, pause: float) -> None:
+        self._tell = tell
+        self._pause = pause
+        """Seconds from one notification to the next."""
+        self._words: dict[str, None] = {}
+        self._telling: asyncio.Task[None] | None = None
+
+    def add(self, words: Iterable[str]) -> None:
+        """Tell these, soon."""
+        self._words.update(dict.fromkeys(words))
+        if self._words and self._telling is None:
+            self._telling = asyncio.ensure_future(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while self._words:
+                words, self._words = self._words, {}
+                try:
+                    await self._tell(_parts(words))
+                except DriverError as error:  # who waits looks again all the same
+                    log.debug("%d words could not be told: %s", len(words), error)
+                await asyncio.sleep(self._pause)
+        finally:
+            self._telling = None
+
+    async def told(self) -> None:
+        """Wait until all is told."""
+        while self._telling is not None:
+            await asyncio.wait((self._telling,))
+
+
+def _parts(words: Iterable[str]) -> list[str]:
+    """As few notifications as hold them."""
+    parts = [""]
+    for word in words:
+        if len(parts[-1]) + 1 + len(word) > FULL:
+            parts.append("")
+        parts[-1] += f" {word}" if parts[-1] else word
+    return parts

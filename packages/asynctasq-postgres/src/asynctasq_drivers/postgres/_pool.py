@@ -1,0 +1,162 @@
+"""Connections for statements: few, used by one at a time, made when they are needed.
+
+A statement leaves nothing behind on a connection, so nothing is reset when it is given back. Who
+settles or renews goes first, so that no crowd of senders can cost a lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Final, TypeAlias
+
+from asynctasq.errors import DriverClosed, DriverError
+from asynctasq_drivers.postgres._client import Connection, sqlstate
+from asynctasq_drivers.postgres._errors import NO_CONNECTION_LEFT, of_connecting
+
+Connect: TypeAlias = Callable[[], Coroutine[Any, Any, Connection]]
+
+GOODBYE: Final = 2.0
+"""Seconds that a server has to say good-bye."""
+
+
+class Pool:
+    """Up to ``size`` connections. One that ended is replaced when the next is needed."""
+
+    def __init__(self, connect: Connect, size: int) -> None:
+        self._connect = connect
+        self._size = size
+        self._made = 0
+        """Those that are idle, in use, or being made."""
+        self._making: set[asyncio.Future[Connection]] = set()
+        self._idle: list[Connection] = []
+        self._waiting: tuple[deque[asyncio.Future[Connection | None]], ...] = (deque(), deque())
+        self._unused = asyncio.Event()
+        self._unused.set()
+        self._closed = False
+
+    async def take(self, *, urgent: bool = False) -> Connection:
+        """A connection that nobody else uses. Raises what the contract knows; nothing was sent."""
+        while not self._closed:
+            while self._idle:
+                connection = self._idle.pop()
+                if not connection.is_closed():
+                    self._unused.clear()
+                    return connection
+                self._made -= 1
+            if self._made < self._size:
+                made = await self._make()
+            else:
+                made = await self._wait(urgent)
+            if made is not None:
+                return made
+        raise DriverClosed("this postgres driver is closed")
+
+    async def _make(self) -> Connection | None:
+        """A new one; None: the server has none left, and one of ours may come back."""
+        self._made += 1
+        self._unused.clear()
+        # Never cancelled: the client library leaves a socket behind then.
+        making = asyncio.ensure_future(self._connect())
+        self._making.add(making)
+        making.add_done_callback(self._making.discard)
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            # Also where it was cancelled itself, with all else on its loop.
+            making.add_done_callback(self._made_for_nobody)
+            raise
+        except Exception as error:
+            self._gone(of_connecting(error))
+            if sqlstate(error) == NO_CONNECTION_LEFT and self._made:
+                return await self._wait(urgent=False)
+            raise of_connecting(error) from error
+
+    def _made_for_nobody(self, making: asyncio.Future[Connection]) -> None:
+        """Of a caller that was cancelled meanwhile."""
+        if making.cancelled():
+            self._gone()
+        elif error := making.exception():
+            self._gone(of_connecting(error))
+        else:
+            self._pass_on(making.result())
+
+    async def _wait(self, urgent: bool) -> Connection | None:
+        """One that is given back; None: look again."""
+        line = self._waiting[0 if urgent else 1]
+        future: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+        line.append(future)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if not future.done():
+                line.remove(future)
+            elif not (future.cancelled() or future.exception()):
+                self._pass_on(future.result())
+            raise
+
+    def give(self, connection: Connection) -> None:
+        """Give back what `take` gave, in whatever state it is."""
+        if connection.is_closed():
+            self._gone()
+        else:
+            self._pass_on(connection)
+
+    def _gone(self, error: DriverError | None = None) -> None:
+        """There is one less: who waits may make another, unless there is none to be had."""
+        self._made -= 1
+        if error is not None and not self._made:
+            for future in (*self._waiting[0], *self._waiting[1]):
+                if not future.done():
+                    future.set_exception(error)
+            for line in self._waiting:
+                line.clear()
+        self._pass_on(None)
+
+    def _pass_on(self, connection: Connection | None) -> None:
+        for line in self._waiting:
+            while line:
+                future = line.popleft()
+                if not future.done():
+                    future.set_result(connection)
+                    return
+        if connection is not None:
+            self._idle.append(connection)
+        if self._made == len(self._idle):
+            self._unused.set()
+
+    async def warm(self, count: int) -> None:
+        """Make connections, one by one, until there are so many, or one cannot be had."""
+        while self._made < min(count, self._size) and not self._closed:
+            try:
+                made = await self._make()
+            except DriverError:
+                return
+            if made is not None:
+                self.give(made)
+
+    async def close(self, seconds: float) -> None:
+        """Wait for what is under way, for so long at most; then end all connections."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._unused.wait()
+        self._closed = True
+        if self._making:
+            await asyncio.wait(self._making)
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*(ended(connection) for connection in idle))
+
+    def abandon(self) -> None:
+        """End all that is idle at once, from whatever thread."""
+        for connection in self._idle:
+            connection.terminate()
+
+
+async def ended(connection: Connection) -> None:
+    """End a connection, politely where the server listens."""
+    try:
+        await connection.close(timeout=GOODBYE)
+    except Exception:
+        connection.terminate()

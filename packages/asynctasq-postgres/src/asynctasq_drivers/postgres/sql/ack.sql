@@ -1,0 +1,20 @@
+-- Done: gone, with the record that comes with it. Fenced by token.
+WITH done AS (
+    DELETE FROM {queue} AS t
+    USING unnest(
+        $1::text[], $2::uuid[], $3::bigint[], $4::bigint[],
+        $5::smallint[], $6::bytea[], $7::float8[], $8::float8[]
+    ) AS g (queue, id, seq, token, kind, value, keep_for, expires)
+    WHERE t.queue = g.queue AND t.id = g.id AND t.seq = g.seq AND t.token = g.token
+        AND t.locked_until IS NOT NULL
+    RETURNING g.queue, g.id, g.seq, g.token, g.kind, g.value, g.keep_for, g.expires
+), kept AS (
+    INSERT INTO {results} (queue, id, kind, value, keep_for, expires_at)
+    SELECT queue, id, kind, value, keep_for, now() + expires * interval '1 second'
+    FROM done
+    WHERE kind IS NOT NULL
+    ON CONFLICT (queue, id) DO UPDATE SET
+        kind = excluded.kind, value = excluded.value, keep_for = excluded.keep_for,
+        expires_at = excluded.expires_at
+)
+SELECT array_agg(seq), array_agg(token) FROM done

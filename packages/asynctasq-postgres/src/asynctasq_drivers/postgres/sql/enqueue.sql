@@ -1,0 +1,24 @@
+-- Store messages, unless their ids are here, or a record of them is. In a transaction of somebody
+-- else, time counts from this statement, not from its beginning.
+INSERT INTO {queue}
+    (queue, id, due_at, attempt, deliveries, visibility_timeout, enqueued_at, headers, body)
+SELECT
+    m.queue, m.id, statement_timestamp() + m.delay * interval '1 second', m.attempt, m.attempt - 1,
+    m.visibility_timeout, statement_timestamp(), m.headers, m.body
+FROM unnest($1::text[], $2::uuid[], $3::float8[], $4::int[], $5::float8[], $6::text[], $7::bytea[])
+    WITH ORDINALITY
+    AS m (queue, id, delay, attempt, visibility_timeout, headers, body, place)
+WHERE NOT EXISTS (
+        SELECT FROM {results} AS r
+        WHERE r.queue = m.queue AND r.id = m.id AND (r.expires_at IS NULL OR r.expires_at > now())
+    )
+    AND NOT EXISTS (
+        SELECT FROM {dead} AS d
+        WHERE d.queue = m.queue AND d.id = m.id AND (d.expires_at IS NULL OR d.expires_at > now())
+    )
+    AND NOT EXISTS (
+        SELECT FROM {completed} AS c
+        WHERE c.queue = m.queue AND c.id = m.id AND c.expires_at > now()
+    )
+ORDER BY m.place
+ON CONFLICT DO NOTHING

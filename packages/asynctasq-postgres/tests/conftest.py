@@ -1,0 +1,52 @@
+"""What tests share: a server for each worker of pytest, and a way to a database for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+
+from tools.backends import Room, private
+
+from .servers.own import ask, at
+from .servers.proxy import Proxy, proxy
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Room]:
+    """As durable as by default, for more clients."""
+    with private("postgres", "-c", "max_connections=200") as room:
+        yield room
+
+
+@pytest.fixture(scope="session")
+def postgres_proxy(postgres_server: Room) -> Iterator[Proxy]:
+    """In front of that server."""
+    with proxy(postgres_server.url) as between:
+        yield between
+
+
+@pytest.fixture
+def database(postgres_server: Room) -> Iterator[str]:
+    """The URL of an empty one, which is gone at the end, whoever is still connected."""
+    name = f"test_{uuid4().hex}"
+    ask(postgres_server, f"CREATE DATABASE {name}")
+    yield at(postgres_server.url, name)
+    ask(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest_asyncio.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    """What is open, or went wrong unseen, once it has ended is left behind: the test fails."""
+    unseen: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+    async with AsyncExitStack() as made:
+        yield made
+    gc.collect()
+    assert not unseen
