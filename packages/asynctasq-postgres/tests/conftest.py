@@ -14,6 +14,7 @@ import pytest_asyncio
 from tools.backends import Room, private
 
 from .servers.own import database_of
+from .servers.pgbouncer import pgbouncer
 from .servers.proxy import Proxy, proxy
 
 
@@ -29,6 +30,13 @@ def postgres_proxy(postgres_server: Room) -> Iterator[Proxy]:
     """In front of that server."""
     with proxy(postgres_server.url) as between:
         yield between
+
+
+@pytest.fixture(scope="session")
+def postgres_bouncer(postgres_server: Room) -> Iterator[Room]:
+    """In front of that server, with fewer connections than most tests have clients."""
+    with pgbouncer(postgres_server, connections=10) as room:
+        yield room
 
 
 @pytest.fixture

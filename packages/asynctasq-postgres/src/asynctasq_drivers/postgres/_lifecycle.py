@@ -96,7 +96,7 @@ class Lifecycle:
     def _start(self, names: Names) -> None:
         self._names, self._sql = names, Statements(names)
         self._wakes = Wakes(names, self._plain)
-        sql, lock = self._sql, names.lock("awaited")
+        sql, lock = self._sql, names.awaited_lock
         # As statements of our own, which tell nobody, they may still run while the driver closes.
         tell = partial(self._send, sql.notify, names.channel)
         self._news = News(tell, SOON)

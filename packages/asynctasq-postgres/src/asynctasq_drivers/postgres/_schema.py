@@ -6,13 +6,14 @@ that may be renamed by nobody who only changes an option.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from asynctasq.driver import Migration
 from asynctasq.errors import BackendRefused
-from asynctasq_drivers.postgres._client import Connection
+from asynctasq_drivers.postgres._client import Connection, sqlstate
 from asynctasq_drivers.postgres._names import Names, Table
 from asynctasq_drivers.postgres._statements import migrations
 
@@ -28,6 +29,13 @@ CREATE TABLE IF NOT EXISTS {migrations} (
 );
 
 """
+_HINTS: Final = {
+    "42501": "this user may not do that: give the SQL that `asynctasq migrate --driver postgres "
+    "--sql` prints to whoever may",
+    "42P07": "it is somebody else's, or of tasks in another table: give postgres_queue_table and "
+    "postgres_dead_letter_table names that nothing has yet",
+}
+"""By what the server said of a step."""
 # To read the catalogue itself makes the server take note of a table that was made since.
 _IS_THERE: Final = "SELECT count(*) FROM pg_class WHERE oid = to_regclass($1::text)"
 _STATE: Final = """\
@@ -78,17 +86,27 @@ async def migrate(connection: Connection, names: Names) -> tuple[Migration, ...]
         return ()
     await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
     try:
-        await connection.fetch("SELECT pg_advisory_xact_lock($1)", names.lock("migrate"))
+        await connection.fetch("SELECT pg_advisory_xact_lock($1)", names.migrating_lock)
         applied = await pending(connection, names)
         await connection.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
-        for step in applied:
-            await connection.execute(step.sql)
+        await _apply(connection, applied)
     except BaseException:
         if not connection.is_closed():
             await connection.execute("ROLLBACK")
         raise
     await connection.execute("COMMIT")
     return applied
+
+
+async def _apply(connection: Connection, pending: Sequence[Migration]) -> None:
+    for step in pending:
+        try:
+            await connection.execute(step.sql)
+        except Exception as error:
+            if hint := _HINTS.get(sqlstate(error)):
+                told = f"migration {step.version} {step.name}: {error}; {hint}"
+                raise BackendRefused(told) from error
+            raise
 
 
 async def require_current(connection: Connection, names: Names) -> None:

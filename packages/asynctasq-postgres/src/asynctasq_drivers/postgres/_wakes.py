@@ -79,7 +79,7 @@ class Wakes:
     async def _listen_to_results(self, connection: Connection) -> None:
         await connection.add_listener(self._names.results_channel, self._heard)
         # Held by all who wait for results, for as long as their connections live.
-        lock = self._names.lock("awaited")
+        lock = self._names.awaited_lock
         await connection.fetch("SELECT pg_advisory_lock_shared($1)", lock, timeout=TRY)
 
     async def _listener(self) -> Connection:
