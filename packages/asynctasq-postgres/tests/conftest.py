@@ -7,14 +7,13 @@ import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 
 from tools.backends import Room, private
 
-from .servers.own import ask, at
+from .servers.own import database_of
 from .servers.proxy import Proxy, proxy
 
 
@@ -34,11 +33,9 @@ def postgres_proxy(postgres_server: Room) -> Iterator[Proxy]:
 
 @pytest.fixture
 def database(postgres_server: Room) -> Iterator[str]:
-    """The URL of an empty one, which is gone at the end, whoever is still connected."""
-    name = f"test_{uuid4().hex}"
-    ask(postgres_server, f"CREATE DATABASE {name}")
-    yield at(postgres_server.url, name)
-    ask(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    """The URL of an empty one, for this test."""
+    with database_of(postgres_server) as dsn:
+        yield dsn
 
 
 @pytest_asyncio.fixture

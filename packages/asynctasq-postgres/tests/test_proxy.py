@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -21,6 +22,7 @@ from .servers.proxy import Proxy, proxy
 from .servers.single import tls
 
 LOST = (asyncpg.ConnectionDoesNotExistError, asyncpg.InterfaceError, OSError)
+READY = b"Z\0\0\0\5I"
 INSERT = "INSERT INTO kept VALUES ($1)"
 
 
@@ -132,17 +134,27 @@ async def test_many_rows_that_are_sent_together_are_lost_together(
     assert kept(database) == list(range(500))
 
 
-def test_what_is_said_together_is_lost_from_the_statement_on(between: Proxy, database: str) -> None:
+def _until(peer: socket.socket, end: bytes = b"") -> bytes:
+    """What it says, to those bytes or to its end."""
+    heard = b""
+    while (more := peer.recv(65_536)) and not (end and (heard + more).endswith(end)):
+        heard += more
+    return heard + more
+
+
+def test_what_was_asked_for_at_once_but_before_is_answered(between: Proxy, database: str) -> None:
+    parts = urlsplit(between.url)
+    words = f"user\0postgres\0database\0{parts.path[1:]}\0\0".encode()
     between.lose_replies(to=b"INSERT")
-    with psycopg.connect(between.url, autocommit=True) as client:
-        with suppress(psycopg.OperationalError), client.pipeline() as pipeline:
-            before = client.execute("SELECT 1")
-            pipeline.sync()
-            client.execute("SELECT 2")
-            client.execute("INSERT INTO kept VALUES (1)")
-            pipeline.sync()
-            pytest.fail("an answer came")
-        assert before.fetchone() == (1,)
+    with socket.create_connection(("127.0.0.1", parts.port or 0), timeout=5) as peer:
+        peer.sendall(struct.pack("!ii", len(words) + 8, 3 << 16) + words)
+        _until(peer, READY)
+        queries = (b"SELECT 42\0", b"INSERT INTO kept VALUES (1)\0", b"SELECT 43\0")
+        peer.sendall(b"".join(b"Q" + struct.pack("!i", len(q) + 4) + q for q in queries))
+        heard = _until(peer)
+    assert b"42" in heard
+    assert heard.endswith(READY)
+    assert heard.count(READY) == 1
     assert kept(database) == [1]
     assert between.lost == 1
 
@@ -222,11 +234,15 @@ def test_it_leaves_nobody_hanging_who_connects_while_it_is_cut(
                 assert caller.recv(1) == b"", "accepted, and then forgotten"
 
 
-def test_in_front_of_a_server_that_is_gone_it_ends_connections() -> None:
+def test_in_front_of_a_server_that_is_gone_it_ends_connections_unless_it_swallows_all() -> None:
     with server() as room, proxy(room.url) as between:
         room.kill()
-        with socket.create_connection(("127.0.0.1", urlsplit(between.url).port or 0), 5) as caller:
+        place = ("127.0.0.1", urlsplit(between.url).port or 0)
+        with socket.create_connection(place, 5) as caller:
             assert caller.recv(1) == b""
+        between.swallow()
+        with socket.create_connection(place, 0.2) as caller, pytest.raises(TimeoutError):
+            caller.recv(1)
 
 
 def test_the_one_that_tests_share_leads_to_each_ones_database(

@@ -206,11 +206,19 @@ def test_who_has_few_rights_uses_what_the_owner_made_and_makes_nothing() -> None
                 ask(single.url, denied)
 
 
-def test_a_database_of_ones_own_is_empty_and_gone_at_the_end(
-    request: pytest.FixtureRequest, postgres_server: Room
-) -> None:
-    dsn = request.getfixturevalue("database")
-    tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
-    assert ask(dsn, tables) == [0]
+@pytest.mark.asyncio
+async def test_a_database_of_ones_own_is_empty_and_gone_at_the_end(postgres_server: Room) -> None:
+    databases = "SELECT count(*) FROM pg_database"
+    before = ask(postgres_server, databases)
+    with own.database_of(postgres_server) as dsn:
+        tables = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        assert ask(dsn, tables) == [0]
+        client = await asyncpg.connect(dsn)
+    assert ask(postgres_server, databases) == before
+    client.terminate()
+
+
+def test_the_one_that_tests_share_is_as_durable_as_by_default(postgres_server: Room) -> None:
+    names = ("fsync", "synchronous_commit", "full_page_writes")
+    assert {ask(postgres_server, f"SHOW {name}")[0] for name in names} == {"on"}
     assert ask(postgres_server, "SHOW max_connections") == ["200"]
-    assert ask(postgres_server, "SHOW fsync") == ["on"]

@@ -18,3 +18,4 @@ from asynctasq.tasks import TaskHandle as TaskHandle
 from asynctasq.tasks import current as current
 from asynctasq.tasks import dispatch_many as dispatch_many
 from asynctasq.tasks import task as task
+from asynctasq.tasks import transaction as transaction

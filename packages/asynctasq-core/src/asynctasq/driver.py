@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 import traceback as tracebacks
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias, runtime_checkable
 from uuid import UUID
 
@@ -460,8 +461,25 @@ class JoinsTransaction(Protocol):
 class SettlesInTransaction(Protocol):
     """Optional: acknowledge on the task's own connection: its writes and its ack are one commit."""
 
+    def transaction(self) -> AbstractAsyncContextManager[Any]:
+        """A connection of this driver's own, with a transaction begun, for code of users.
+
+        Commits when the block ends; rolls back on any error, which passes unchanged. The end of
+        the block may run in another asyncio task, which nobody cancels. ``enqueue_in`` takes the
+        connection too, where there is one. Raises on entering what `Driver.open` does; from the
+        commit `OutcomeUnknown`, without ids, where its reply is lost, and `DriverUnavailable` or
+        `BackendRefused` where it certainly did not happen.
+
+        *After a crash* before the commit: as rolled back; no lock outlives its connection.
+        """
+        ...
+
     async def settle_in(self, connection: Any, ack: Ack) -> bool:
-        """Acknowledge as the last statement before the commit; False: lease lost, so roll back."""
+        """Acknowledge as the last statement before the commit; False: lease lost, so roll back.
+
+        From here to the end of the transaction nobody else is handed the message, and `extend`
+        skips it. The record of the ack, if it has one, is stored by the same commit.
+        """
         ...
 
 

@@ -18,6 +18,7 @@
     ├── TaskDefinitionError         a task class or function that cannot work
     ├── ArgumentError               arguments that cannot be sent and read back
     ├── PayloadError                a stored task this process cannot read
+    ├── LeaseLost                   a task's own transaction came too late, and is rolled back
     ├── WorkerLost                  a run ended with its worker, or was stopped from outside
     ├── WorkerFailed                a worker cannot go on and has to be replaced
     ├── PartlyEnqueued              a batch of which not all is stored
@@ -110,6 +111,13 @@ class ArgumentError(AsyncTasQError, TypeError):
 
 class PayloadError(AsyncTasQError):
     """A stored task that this process cannot read, or whose name it does not know."""
+
+
+class LeaseLost(AsyncTasQError):
+    """The lease of a task ended before its `asynctasq.transaction()`: somebody else has the task.
+
+    Nothing of this run was committed. Let it end the task: that is no failed attempt.
+    """
 
 
 class WorkerLost(AsyncTasQError):

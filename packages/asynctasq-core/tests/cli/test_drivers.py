@@ -65,7 +65,7 @@ def test_json_holds_all_that_is_known(site) -> None:
             "problem": None,
             "api": list(API),
             "options": ["fast_url"],
-            "protocols": ["TaskStore", "ResultStore", "JoinsTransaction"],
+            "protocols": ["TaskStore", "ResultStore", "JoinsTransaction", "SettlesInTransaction"],
         }
     ]
     assert told["not_installed"][1]["name"] == "redis"

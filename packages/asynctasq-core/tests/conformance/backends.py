@@ -42,7 +42,11 @@ class InProcess(Group):
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Transaction]:
-        yield Transaction()
+        begun = Transaction()
+        try:
+            yield begun
+        finally:
+            await begun.rollback()
 
 
 class ByConnection(InProcess):

@@ -1,13 +1,11 @@
-"""The memory driver with a schema to bring up to date, and acknowledgements in transactions."""
+"""The memory driver with a schema to bring up to date."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-from typing import Any
 
-from asynctasq.driver import Ack, Context, Migration
-from asynctasq.memory import MemoryDriver, MemoryTransaction
+from asynctasq.driver import Context, Migration
+from asynctasq.memory import MemoryDriver
 
 STEPS = (
     Migration(1, "tables", "CREATE TABLE task_queue ()"),
@@ -62,14 +60,3 @@ class MigratingDriver(MemoryDriver):
         """What a server does for a connection that ended: its lock is free."""
         if self.schema.locked_by is self:
             self.schema.locked_by = None
-
-    async def settle_in(self, connection: Any, ack: Ack) -> bool:
-        assert isinstance(connection, MemoryTransaction)
-        if (await self.extend([ack.delivery])).lost:
-            return False
-        connection.add(lambda: self._acknowledge(ack))
-        return True
-
-    def _acknowledge(self, ack: Ack) -> None:
-        with suppress(StopIteration):
-            self.settle([ack]).send(None)

@@ -29,6 +29,31 @@ class TestMemory(InProcess, DriverSuite):
         transaction.commit()
         await rig.nothing(driver, queue, "it was sent by the first commit")
 
+    async def test_what_a_transaction_acknowledges_is_nobody_elses_to_settle(
+        self, rig: Rig, driver: MemoryDriver, queue: str
+    ) -> None:
+        await rig.put(driver, [rig.message(queue)])
+        held = await rig.one(driver, queue)
+        with MemoryTransaction() as transaction:
+            assert await driver.settle_in(transaction, Ack(held))
+            assert (await driver.settle([Ack(held)])).lost == (held,)
+            assert not await driver.settle_in(MemoryTransaction(), Ack(held))
+        assert await driver.get(held.ref) is None
+
+    async def test_who_waits_gets_what_a_rollback_gives_back(
+        self, rig: Rig, driver: MemoryDriver, queue: str
+    ) -> None:
+        await rig.put(driver, [rig.message(queue, visibility_timeout=self.lease)])
+        held = await rig.one(driver, queue)
+        transaction = MemoryTransaction()
+        assert await driver.settle_in(transaction, Ack(held))
+        waiting = asyncio.create_task(driver.dequeue([queue], limit=1, wait=60))
+        await asyncio.sleep(rig.runs_for([held]))
+        assert not waiting.done(), "a transaction acknowledges it"
+        transaction.rollback()
+        async with asyncio.timeout(self.patience):
+            assert [delivery.id for delivery in await waiting] == [held.id]
+
     async def test_the_clock_of_the_context_decides_what_is_due(self, rig: Rig, queue: str) -> None:
         now = 1000.0
         driver = await rig.open(Context(clock=lambda: now))

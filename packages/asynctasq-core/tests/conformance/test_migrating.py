@@ -1,4 +1,4 @@
-"""The suite's groups about schemas and acknowledgements in transactions, on one that keeps them."""
+"""The suite's groups about schemas, on a driver that keeps one."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def test_a_driver_that_works_is_listed_with_all_that_is_known_of_it(site) -> Non
         state="ok",
         api=API,
         options=("fast_url",),
-        protocols=("TaskStore", "ResultStore", "JoinsTransaction"),
+        protocols=("TaskStore", "ResultStore", "JoinsTransaction", "SettlesInTransaction"),
     )
 
 

@@ -17,6 +17,8 @@ from asynctasq import (
     TaskHandle,
     task,
 )
+from asynctasq.driver import Context, SettlesInTransaction
+from asynctasq.memory import MemoryDriver
 from asynctasq.tasks import Call, FunctionTask
 
 
@@ -76,6 +78,14 @@ async def results_have_the_return_type_of_their_task() -> None:
     assert_type(await (await Crawl().dispatch()).result(), None)
 
 
+async def a_transaction_gives_what_its_driver_gives() -> None:
+    async with asynctasq.transaction() as connection:
+        await plain(1).dispatch(connection=connection)
+    settling: SettlesInTransaction = MemoryDriver(None, Context())
+    async with settling.transaction() as connection:
+        pass
+
+
 async def running_here_has_it_too() -> None:
     assert_type(await plain.call(1), str)
     assert_type(await blocking.call("x", deep=False), list[int])
@@ -104,6 +114,13 @@ def wrong_arguments_are_errors() -> None:
     Invoice(order_id="7")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Invoice()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     Report(subject="x")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+async def a_transaction_is_begun_by_a_call_and_async_with() -> None:
+    async with asynctasq.transaction("dsn"):  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+        pass
+    async with asynctasq.transaction:  # type: ignore[attr-defined]  # pyright: ignore[reportGeneralTypeIssues]
+        pass
 
 
 def wrong_settings_are_errors() -> None:

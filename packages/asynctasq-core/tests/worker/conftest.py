@@ -26,6 +26,7 @@ from asynctasq.memory import MemoryDriver
 from asynctasq.worker import Worker
 
 from ..conformance.remote_server import Server  # noqa: TID252
+from .effects import Scripted
 
 with suppress(ImportError):  # before a test narrows the import path
     import uvloop  # noqa: F401
@@ -71,6 +72,25 @@ def short_leases(use: Callable[..., None]) -> type[ShortLeases]:
     driver = type("OfThisTest", (ShortLeases,), {})
     use(driver)
     return driver
+
+
+@pytest.fixture
+def scripted(use: Callable[..., None]) -> type[Scripted]:
+    """The configured driver: one that does as this test says at the end of a transaction."""
+    driver = type("OfThisTest", (Scripted,), {})
+    use(driver)
+    return driver
+
+
+@pytest.fixture
+def effects(memory: MemoryDriver, queue: str) -> Callable[[], Awaitable[int | None]]:
+    """How many effects of the tasks of `queue` were committed."""
+
+    async def count() -> int | None:
+        (stats,) = await memory.stats([f"{queue}-effects"])
+        return stats.pending
+
+    return count
 
 
 class Recorder:

@@ -53,6 +53,11 @@ async def on_loop():
 def plainly():
     return told()
 
+@task(process=True)
+async def transact():
+    async with asynctasq.transaction():
+        pass
+
 class Refused(Exception):
     pass
 
@@ -174,6 +179,14 @@ async def test_each_kind_runs_in_a_child_and_knows_what_it_is(
     assert not get_default_manager().is_initialized
     assert gone(pid)
     assert not [record for record in caplog.records if record.levelname != "INFO"]
+
+
+@pytest.mark.asyncio
+async def test_in_a_child_no_task_can_acknowledge_itself(shop: Any, queue: str) -> None:
+    async with Worker([queue]):
+        handle = await shop.transact().on_queue(queue).max_attempts(1).dispatch()
+        with pytest.raises(TaskFailed, match=r"RuntimeError: .* outside of a running async task"):
+            await handle.result(timeout=10)
 
 
 @pytest.mark.asyncio

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -73,6 +74,17 @@ def ask(room: Room | str, sql: str, *parameters: object, database: str = "") -> 
         cursor = connection.execute(sql.encode(), parameters or None)
         rows = cursor.fetchall() if cursor.description else []
     return [row[0] if len(row) == 1 else row for row in rows]
+
+
+@contextmanager
+def database_of(room: Room) -> Generator[str]:
+    """The URL of an empty one there, which is gone at the end, whoever is still connected."""
+    name = f"test_{uuid4().hex}"
+    ask(room, f"CREATE DATABASE {name}")
+    try:
+        yield at(room.url, name)
+    finally:
+        ask(room, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def wait_for(found: Callable[[], T | None], what: str, seconds: float = 20.0) -> T:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from asynctasq.driver import (
@@ -78,15 +79,47 @@ class MemoryDriver(MemoryTasks):
         return Enqueued(tuple(message.id for message in messages))
 
     async def enqueue_in(self, connection: Any, messages: Sequence[Message]) -> Enqueued:
+        mine = self._joined(connection)
+        check_messages(messages, self.capabilities)
+        mine.add(lambda: self._add(messages))
+        return Enqueued(tuple(message.id for message in messages))
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[MemoryTransaction]:
+        self._check_open()
+        with MemoryTransaction() as begun:
+            yield begun
+
+    async def settle_in(self, connection: Any, ack: Ack) -> bool:
+        mine = self._joined(connection)
+        with self._store.lock:
+            queue = self._store.queue(ack.delivery.queue, self._now())
+            task = queue.held(ack.delivery)
+            if task is None:
+                return False
+            due = task.due
+            queue.lock(task)
+        mine.add(
+            lambda: self._unlock(queue, task, due, ack),
+            lambda: self._unlock(queue, task, due, None),
+        )
+        return True
+
+    def _unlock(self, queue: Queue, task: Task, due: float, ack: Ack | None) -> None:
+        with self._store.lock:
+            queue.unlock(task, due)
+            if ack is not None:
+                self._apply(queue, ack, self._now())
+        self._wake((task.message.queue,))
+
+    def _joined(self, connection: Any) -> MemoryTransaction:
         self._check_open()
         if not isinstance(connection, MemoryTransaction):
             raise Unsupported(
                 f"connection of type {type(connection).__qualname__}: "
                 "the memory driver takes an asynctasq.memory.MemoryTransaction"
             )
-        check_messages(messages, self.capabilities)
-        connection.add(lambda: self._add(messages))
-        return Enqueued(tuple(message.id for message in messages))
+        return connection
 
     def _add(self, messages: Sequence[Message]) -> None:
         with self._store.lock:
@@ -180,7 +213,7 @@ class MemoryDriver(MemoryTasks):
                 queue = self._store.queue(delivery.queue, now)
                 if task := queue.held(delivery):
                     queue.move(task, "running", now + delivery.lease)
-                else:
+                elif not queue.is_locked(delivery):
                     lost.append(delivery)
         return Renewed(tuple(lost))
 

@@ -32,6 +32,8 @@ class Task(Struct, eq=False, gc=False):
     deliveries: int = 0
     receipt: int = 0
     """Of the last hand-out; 0 once that was settled."""
+    locked: bool = False
+    """A transaction that has not ended acknowledges it."""
     failure: Failure | None = None
     finished_at: float | None = None
 
@@ -99,7 +101,24 @@ class Queue:
     def held(self, delivery: Delivery) -> Task | None:
         """The task of a delivery, while its receipt is the last that was given out."""
         task = self.tasks.get(delivery.id)
-        return task if task is not None and task.receipt == delivery.receipt else None
+        if task is None or task.receipt != delivery.receipt or task.locked:
+            return None
+        return task
+
+    def lock(self, task: Task) -> None:
+        """Let no time pass for a task: a transaction is about to acknowledge it."""
+        task.locked = True
+        self.move(task, "running", float("inf"))
+
+    def unlock(self, task: Task, due: float) -> None:
+        """The transaction has ended; its lease is, or was, until then."""
+        task.locked = False
+        self.move(task, "running", due)
+
+    def is_locked(self, delivery: Delivery) -> bool:
+        """Whether a transaction that has not ended acknowledges it."""
+        task = self.tasks.get(delivery.id)
+        return task is not None and task.locked and task.receipt == delivery.receipt
 
     def waiting(self) -> list[Task]:
         """Those that are pending or scheduled."""

@@ -97,7 +97,7 @@ class MemoryTasks:
             visibility_timeout=task.message.visibility_timeout,
             headers=task.message.headers,
             enqueued_at=task.enqueued_at,
-            due_at=time.time() + task.due - self._now() if waits else None,
+            due_at=time.time() + task.due - self._now() if waits and not task.locked else None,
             finished_at=task.finished_at,
             failure=task.failure,
         )

@@ -23,3 +23,6 @@ from asynctasq.tasks._dispatch import dispatch_many as dispatch_many
 from asynctasq.tasks._function import FunctionTask as FunctionTask
 from asynctasq.tasks._function import task as task
 from asynctasq.tasks._handle import TaskHandle as TaskHandle
+from asynctasq.tasks._transaction import TransactionState as TransactionState
+from asynctasq.tasks._transaction import enter_attempt as enter_attempt
+from asynctasq.tasks._transaction import transaction as transaction

@@ -153,6 +153,14 @@ async def current_client() -> Client | RemoteClient:
     return await local_client()
 
 
+def workers_driver_name() -> str:
+    """The driver that the worker of this task takes from."""
+    remote = _through.get()
+    if remote is None or remote.settings is not current():
+        raise RuntimeError("init() was called since this worker began: it works as it was set up")
+    return remote.settings.config.driver
+
+
 async def local_client() -> Client:
     """The client of the running loop, made anew if `init()` was called since."""
     loop = asyncio.get_running_loop()

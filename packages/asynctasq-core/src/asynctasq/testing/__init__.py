@@ -45,8 +45,8 @@ the report says so. Keep what they need on ``self``, by an ``autouse`` fixture.
     Called when the loop of a driver has stopped for ever, as if its process had died. Its sockets
     are shut down already; end here what else a dead process would not hold, a file lock say.
 ``def transaction(self)``
-    For `JoinsTransaction`: an asynchronous context manager that gives an object with
-    ``connection`` (what a user passes), ``await commit()`` and ``await rollback()``.
+    For `JoinsTransaction` and `SettlesInTransaction`: an asynchronous context manager that gives
+    an object with ``connection`` (what a user passes), ``await commit()`` and ``await rollback()``.
 ``def empty_schema(self)``
     For `Migrates`: as ``new_driver``, on a schema of its own in which there is nothing yet.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from asynctasq.codec import Envelope
 from asynctasq.driver import Ack, DeadLetter, Delivery, Failure, Record, Release, Retry
 from asynctasq.retry import next_attempt_allowed, retry_delay
+from asynctasq.worker._committed import Committed
 
 WORKER_LOST = Failure(
     "WorkerLost", "worker lost: its runs ended with their worker as often as max_losses allows"
@@ -25,6 +26,14 @@ def after_success(
     if not envelope.store_result:
         return Ack(delivery)
     return Ack(delivery, Record(delivery.ref, "completed", value, result_ttl))
+
+
+def after_commit(
+    delivery: Delivery, envelope: Envelope, value: bytes | Failure, result_ttl: float
+) -> Committed:
+    """The task has acknowledged itself: only its result is to be stored, if it is wanted."""
+    ack = after_success(delivery, envelope, value, result_ttl)
+    return Committed(ack.delivery, ack.record)
 
 
 def after_error(

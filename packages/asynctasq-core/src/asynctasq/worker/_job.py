@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 from asynctasq.codec import Envelope, decode_envelope
-from asynctasq.driver import Delivery, Failure, Outcome
+from asynctasq.driver import Ack, Delivery, Failure, Outcome
 from asynctasq.errors import AsyncTasQError
-from asynctasq.tasks import TASKS, Definition, Runnable
+from asynctasq.tasks import TASKS, Definition, Runnable, TransactionState
+from asynctasq.worker._committed import Committed
 
 RENEW_AFTER = 1 / 3
 """A lease is renewed after this part of it: two more tries before it ends."""
@@ -20,10 +21,11 @@ class Job:
     """A delivery that is held, waits for a slot, or runs.
 
     The I/O loop owns it, but for what the loop that runs tasks notes: ``work``, ``running``,
-    ``started``, ``timed_out``, ``stopping`` and ``error``.
+    ``started``, ``timed_out``, ``stopping``, ``error``, ``transaction`` and ``acknowledged``.
     """
 
     __slots__ = (
+        "acknowledged",
         "correlation_id",
         "definition",
         "delivery",
@@ -39,6 +41,7 @@ class Job:
         "started",
         "stopping",
         "timed_out",
+        "transaction",
         "unclaimed",
         "work",
     )
@@ -59,6 +62,9 @@ class Job:
         self.timed_out = False
         self.stopping = False
         self.error: BaseException | None = None
+        self.transaction: TransactionState = "none"
+        """Of its own, which acknowledges it."""
+        self.acknowledged: Delivery | None = None
         self.outcome: Outcome | None = None
         self.delivery = delivery
         self.since = now
@@ -105,6 +111,8 @@ class Job:
         """The outcome with the receipt that holds by now."""
         if outcome.delivery is self.delivery:
             return outcome
+        if isinstance(outcome, Committed):  # its producer, in doubt, has sent it once more
+            return Ack(self.delivery, outcome.record)
         return msgspec.structs.replace(outcome, delivery=self.delivery)
 
     @property
@@ -137,6 +145,11 @@ class Job:
         """Stop it, where that can be done. On the loop that it runs on."""
         if self.running is not None:
             self.running.cancel()
+
+    def runs_on(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether it has not ended, and is a coroutine of this loop."""
+        running = self.running  # None: it has only just begun, where tasks are begun eagerly
+        return running is None or not (running.done() or running.get_loop() is not loop)
 
     def seconds(self, now: float) -> float:
         """For how long it has run."""

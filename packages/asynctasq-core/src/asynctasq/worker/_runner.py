@@ -14,12 +14,21 @@ from asynctasq.codec import encode
 from asynctasq.config import Config
 from asynctasq.driver import Failure, Outcome, Release
 from asynctasq.errors import PayloadError, WorkerLost
-from asynctasq.tasks import Client, CurrentTask, Runnable, current, dispatch_through, enter_task
-from asynctasq.worker._decide import after_error, after_success
+from asynctasq.tasks import (
+    Client,
+    CurrentTask,
+    Runnable,
+    current,
+    dispatch_through,
+    enter_attempt,
+    enter_task,
+)
+from asynctasq.worker._decide import after_commit, after_error, after_success
 from asynctasq.worker._job import Job, failure_of
 from asynctasq.worker._mailbox import Mailbox
 from asynctasq.worker._report import Reporter
 from asynctasq.worker._slots import Ended
+from asynctasq.worker._suspects import SECONDS_APART
 from asynctasq.worker._threads import DaemonThreads
 from asynctasq.worker._tray import Tray
 
@@ -111,6 +120,7 @@ class Runner:
             answer = await self._threads.run(job.work.execute)
             # Of a plain function around a coroutine function: what it gave has not run yet.
             return await answer if isawaitable(answer) else answer
+        enter_attempt(job)
         if job.envelope.timeout is None:
             return await job.work.execute()
         timer = self._loop.call_later(job.envelope.timeout, _time_out, job)
@@ -120,19 +130,32 @@ class Runner:
             timer.cancel()
 
     def _after_success(self, job: Job, value: object) -> Outcome:
+        if job.transaction == "lost":
+            return _given_up(job)
         stored: bytes | Failure = b""
         if job.envelope.store_result:
             stored = encoded_result(value)
+        if job.transaction == "committed":
+            return self._after_commit(job, stored)
         return after_success(job.delivery, job.envelope, stored, self._config.result_ttl)
 
+    def _after_commit(self, job: Job, stored: bytes | Failure) -> Outcome:
+        assert job.acknowledged is not None
+        return after_commit(job.acknowledged, job.envelope, stored, self._config.result_ttl)
+
     def _after_cancel(self, job: Job, error: BaseException) -> Outcome:
-        if job.stopping:
+        if job.stopping and job.transaction != "committed":
             return Release(job.delivery)
         if job.timed_out:
             error = TimeoutError(f"the attempt ran longer than {job.envelope.timeout} s")
         return self._after_error(job, error)
 
     def _after_error(self, job: Job, error: BaseException) -> Outcome:
+        if job.transaction == "lost":
+            return _given_up(job)
+        if job.transaction == "committed":
+            logger.error("task %s failed after its commit: it is completed", job, exc_info=error)
+            return self._after_commit(job, _failed_since(error))
         job.error = error
         return after_error(
             job.delivery,
@@ -168,6 +191,18 @@ def encoded_result(value: object) -> bytes | Failure:
         return encode(value)
     except Exception as error:
         return Failure("ResultError", f"its result could not be stored: {error}")
+
+
+def _given_up(job: Job) -> Outcome:
+    """Of a task that somebody else has: nothing, unless it was handed out to this worker again."""
+    return Release(job.delivery, SECONDS_APART)
+
+
+def _failed_since(error: BaseException) -> Failure:
+    """What is stored in place of a result."""
+    failure = failure_of(error)
+    text = f"the task failed after its transaction was committed: {failure.type}: {failure.text}"
+    return Failure("ResultError", text, failure.traceback)
 
 
 def _time_out(job: Job) -> None:

@@ -21,6 +21,7 @@ from asynctasq.driver import (
     Retry,
 )
 from asynctasq.errors import DriverError, DriverUnavailable, OutcomeUnknown
+from asynctasq.worker._committed import Committed
 from asynctasq.worker._vitals import Backend
 
 OnSettled: TypeAlias = Callable[[Sequence[Outcome], Sequence[Delivery], bool], None]
@@ -84,7 +85,8 @@ class Settler:
         pause = _FIRST_PAUSE
         while True:
             try:
-                return (await self._driver.settle(await self._store_records(batch))).lost
+                left = await self._store_records(batch)
+                return (await self._driver.settle(left)).lost if left else ()
             except (DriverUnavailable, OutcomeUnknown) as error:
                 logger.warning("%d outcomes wait for the backend: %s", len(batch), error)
                 self._backend.missed()
@@ -93,22 +95,41 @@ class Settler:
                 if len(batch) > 1:
                     return [lost for one in batch for lost in await self._settle((one,))]
                 if (lesser := _without_value(batch[0], error)) is None:
-                    logger.exception("refused, left to its lease: %s", batch[0].delivery.ref)
                     self._sent_before = False
-                    return (batch[0].delivery,)
+                    return _refused(batch[0])
                 batch = (lesser,)
                 continue
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _store_records(self, batch: Sequence[Outcome]) -> Sequence[Outcome]:
-        """Where results live on another backend: first there, then the outcome here."""
+        """Store those that do not go with an outcome; returns what is left to settle.
+
+        Where results live on another backend: first there, then the outcome here.
+        """
         if isinstance(self._driver, ResultStore):
+            if committed := [o for o in batch if isinstance(o, Committed)]:
+                await _store(self._driver, committed)
+                return [o for o in batch if not isinstance(o, Committed)]
             return batch
-        ends = [o for o in batch if isinstance(o, (Ack, DeadLetter)) and o.record is not None]
-        if self._results is not None and ends:
-            await self._results.store([o.record for o in ends if o.record is not None])
-        return [_without_record(outcome) for outcome in batch]
+        if self._results is not None:
+            await _store(self._results, batch)
+        return [_without_record(o) for o in batch if not isinstance(o, Committed)]
+
+
+async def _store(results: ResultStore, outcomes: Sequence[Outcome]) -> None:
+    ends = [o.record for o in outcomes if isinstance(o, (Ack, DeadLetter))]
+    if records := [record for record in ends if record is not None]:
+        await results.store(records)
+
+
+def _refused(outcome: Outcome) -> Sequence[Delivery]:
+    """In the handling of the refusal: what is lost by it."""
+    if isinstance(outcome, Committed):
+        logger.exception("refused: the result of %s", outcome.delivery.ref)
+        return ()
+    logger.exception("refused, left to its lease: %s", outcome.delivery.ref)
+    return (outcome.delivery,)
 
 
 def _in_time(batch: Sequence[Outcome], longest: float | None) -> Sequence[Outcome]:

@@ -205,8 +205,10 @@ class Slots:
             if job is None or job.delivery.receipt != receipt:
                 continue  # adopted anew since: that receipt is settled by itself
             del self.held[key]
-            # While its lease runs nobody else can have taken it: it was our own first sending.
-            if fenced and (key, receipt) in fenced and not (again and now < job.lease_ends):
+            # While its lease runs nobody else can have taken it: it was our own first sending,
+            # or the task's own transaction, of which nobody knows.
+            ours = again and now < job.lease_ends and job.transaction != "unknown"
+            if fenced and (key, receipt) in fenced and not ours:
                 logger.warning("the lease of task %s was lost before it was settled", job)
             else:
                 self._report.settled(job, outcome)
@@ -218,6 +220,8 @@ class Slots:
         job = self.held.get(key)
         if job is None or job.delivery.receipt != delivery.receipt or job.outcome is not None:
             return
+        if job.acknowledged is not None:
+            return  # by its own transaction, or about to be: that may be all that was seen
         if not self._keep_from_beginning(job):
             logger.warning("the lease of task %s was lost while it ran", job)
             return

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from asynctasq.driver import Ack, Enqueued, Message, Migration
-from asynctasq.memory import MemoryTransaction
+from asynctasq.driver import Ack, Delivery, Enqueued, Message, Migration, Renewed
+from asynctasq.memory import MemoryDriver, MemoryTransaction
 
 from ..migrating import STEPS, MigratingDriver  # noqa: TID252
 
@@ -57,6 +58,56 @@ class NeverSaysLost(MigratingDriver):
     async def settle_in(self, connection: MemoryTransaction, ack: Ack) -> bool:
         await super().settle_in(connection, ack)
         return True
+
+
+class SaysLostOfWhatIsLocked(MigratingDriver):
+    """A renewal takes what a transaction has locked for somebody else's."""
+
+    caught_by = "SettlingInTransactions"
+
+    async def extend(self, deliveries: Sequence[Delivery]) -> Renewed:
+        answer = await super().extend(deliveries)
+        queues = {d.queue: self._store.queue(d.queue, self._now()) for d in deliveries}
+        locked = (d for d in deliveries if queues[d.queue].is_locked(d))
+        return Renewed((*answer.lost, *locked))
+
+
+class CommitsWhateverHappens(MemoryDriver):
+    """An error in the block is no reason to roll back."""
+
+    caught_by = "OwnTransactions"
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[MemoryTransaction]:
+        begun = MemoryTransaction()
+        try:
+            yield begun
+        finally:
+            begun.commit()
+
+
+class KeepsErrorsToItself(MemoryDriver):
+    """Rolls back, and lets the task think that it was committed."""
+
+    caught_by = "OwnTransactions"
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[MemoryTransaction]:
+        with suppress(Exception):
+            async with super().transaction() as begun:
+                yield begun
+
+
+class NeverCommits(MemoryDriver):
+    """The end of the block is no reason to commit."""
+
+    caught_by = "OwnTransactions"
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[MemoryTransaction]:
+        begun = MemoryTransaction()
+        yield begun
+        begun.rollback()
 
 
 class MigratesEveryTime(MigratingDriver):

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Hashable, Sequence, Set
 from time import monotonic
 from typing import ClassVar, Final
+from uuid import UUID
 
 import msgspec
 
@@ -28,7 +29,7 @@ from asynctasq.driver import (
     check_messages,
     check_outcomes,
 )
-from asynctasq.errors import DriverError
+from asynctasq.errors import DriverError, OutcomeUnknown
 from asynctasq_drivers.postgres import _rows
 from asynctasq_drivers.postgres._log import log
 from asynctasq_drivers.postgres._low_water import LowWater, Timer
@@ -38,6 +39,7 @@ from asynctasq_drivers.postgres._transactions import PostgresTransactions
 from asynctasq_drivers.postgres._wakes import LOOK_AGAIN, told
 
 PURGED_AT_ONCE: Final = 5_000
+MOST_IN_DOUBT: Final = 10_000
 SHORTEST_POLL: Final = 0.05
 LONGEST_POLL: Final = 1.0
 """Seconds from look to look, where nobody can be told: through PgBouncer."""
@@ -73,17 +75,28 @@ class PostgresDriver(PostgresTransactions):
     def __init__(self, options: PostgresOptions, context: Context) -> None:
         super().__init__(options, context)
         self._low_water, self._timer = LowWater(), Timer()
+        self._in_doubt: set[UUID] = set()
+        """What was sent, and whose reply was lost: it may be sent again."""
         if options.postgres_pgbouncer:
             self.capabilities = msgspec.structs.replace(
                 type(self).capabilities, wakes=False, delay_resolution=LONGEST_POLL
             )
 
     async def enqueue(self, messages: Sequence[Message]) -> Enqueued:
-        self._running()
+        sql = self._running()
         check_messages(messages, self.capabilities)
         ids = tuple(message.id for message in messages)
         if messages:
-            await self._send(self._running().enqueue, *_rows.message_columns(messages), ids=ids)
+            columns = _rows.message_columns(messages)
+            again = not self._in_doubt.isdisjoint(ids)
+            undo = (sql.undo_enqueue, columns[:2]) if again else None
+            try:
+                await self._send(sql.enqueue, *columns, then=undo, ids=ids)
+            except OutcomeUnknown:
+                if len(self._in_doubt) < MOST_IN_DOUBT:
+                    self._in_doubt.update(ids)
+                raise
+            self._in_doubt.difference_update(ids)
             self._announce(message.queue for message in messages)
         return Enqueued(ids)
 

@@ -1,13 +1,13 @@
-"""One statement on a connection: all of it happens, or nothing of it.
+"""Statements on a connection: all of it happens, or nothing of it.
 
-On a connection of ours it is sent as it stands, prepared, in one round trip. Through PgBouncer it
+On a connection of ours one is sent as it stands, prepared, in one round trip. Through PgBouncer it
 has a transaction around it, as only that can say how it is to be planned.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from asynctasq.errors import DriverUnavailable, OutcomeUnknown
 from asynctasq_drivers.postgres._client import ANSWER, Connection
@@ -34,18 +34,21 @@ _BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED; " + "; ".join(
 )
 
 
-async def plainly(connection: Connection, sql: str, arguments: Sequence[Any]) -> list[Any]:
+Statement: TypeAlias = tuple[str, Sequence[Any]]
+"""SQL, and what stands for its placeholders."""
+
+
+async def by_itself(connection: Connection, statement: Statement) -> list[Any]:
     """Rows of a statement that is a transaction by itself. Raises the client library's errors."""
+    sql, arguments = statement
     return await connection.fetch(sql, *arguments, timeout=ANSWER)
 
 
-async def through_pgbouncer(
-    connection: Connection, sql: str, arguments: Sequence[Any]
-) -> list[Any]:
-    """The same, with a transaction around it. Until that is to be committed, nothing is stored."""
+async def in_transaction(connection: Connection, *statements: Statement) -> list[Any]:
+    """Rows of the first of several that happen together. Until the commit, nothing is stored."""
     try:
         await connection.execute(_BEGIN, timeout=ANSWER)
-        rows = await connection.fetch(sql, *arguments, timeout=ANSWER)
+        answers = [await by_itself(connection, statement) for statement in statements]
     except Exception as error:
         told = translated(error)
         if isinstance(told, OutcomeUnknown):
@@ -54,4 +57,4 @@ async def through_pgbouncer(
         await connection.execute("ROLLBACK", timeout=ANSWER)
         raise
     await connection.execute("COMMIT", timeout=ANSWER)
-    return rows
+    return answers[0]

@@ -1,4 +1,4 @@
-"""Opening, closing, and the way of every statement to a connection and back."""
+"""Opening and closing, and what a driver has while it is open."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any, Final, TypeVar
-from uuid import UUID
 
 from asynctasq.driver import Capabilities, Context, Migration
 from asynctasq.errors import BackendRefused, ConfigError, DriverClosed
 from asynctasq_drivers.postgres import _schema
-from asynctasq_drivers.postgres._client import ANSWER, Connection, connect, sqlstate
+from asynctasq_drivers.postgres._client import ANSWER, Connection, connect
 from asynctasq_drivers.postgres._commits import Commits
-from asynctasq_drivers.postgres._errors import BROKEN_OFF, READ_ONLY, of_connecting, translated
-from asynctasq_drivers.postgres._exchange import SETTINGS, plainly, through_pgbouncer
+from asynctasq_drivers.postgres._errors import of_connecting
+from asynctasq_drivers.postgres._exchange import SETTINGS
 from asynctasq_drivers.postgres._log import log
 from asynctasq_drivers.postgres._names import Names, names_of
 from asynctasq_drivers.postgres._news import News
 from asynctasq_drivers.postgres._options import PostgresOptions
 from asynctasq_drivers.postgres._pool import Pool, ended
+from asynctasq_drivers.postgres._sending import Sender
 from asynctasq_drivers.postgres._statements import Statements
 from asynctasq_drivers.postgres._sweeping import sweep_for_ever
 from asynctasq_drivers.postgres._wakes import Wakes
@@ -27,8 +27,6 @@ from asynctasq_drivers.postgres._wakes import Wakes
 T = TypeVar("T")
 
 OLDEST: Final = 14
-AGAIN: Final = 5
-"""How often a statement is sent that was broken off in favour of others."""
 LAST_WAIT: Final = 10.0
 """Seconds that `close` gives to statements that are under way."""
 SOON: Final = 0.005
@@ -47,12 +45,12 @@ class Lifecycle:
         self._context = context
         self._names = names_of(options)
         self._dsn = options.postgres_dsn.reveal()
-        self._exchange = through_pgbouncer if options.postgres_pgbouncer else plainly
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._opened = self._closed = False
         self._pool = Pool(self._connected, options.postgres_max_pool_size)
+        self._send = Sender(self._pool, in_transactions=options.postgres_pgbouncer).send
         self._users_pool = Pool(self._plain, options.postgres_max_pool_size)
         self._under_way: set[asyncio.Future[Any]] = set()
         self._sweeping: asyncio.Task[None] | None = None
@@ -176,28 +174,6 @@ class Lifecycle:
         queues = frozenset(queues)
         self._wakes.tell(queues)
         self._news.add(queues)
-
-    async def _send(
-        self, sql: str, *arguments: Any, ids: Iterable[UUID] = (), urgent: bool = False
-    ) -> list[Any]:
-        """Rows of one statement, all or nothing of which happens. Raises the contract's errors."""
-        for left in reversed(range(AGAIN)):
-            connection = await self._pool.take(urgent=urgent)
-            try:
-                return await self._exchange(connection, sql, arguments)
-            except Exception as error:
-                told = translated(error, ids)
-                if sqlstate(error) in BROKEN_OFF and left:
-                    continue
-                if sqlstate(error) == READ_ONLY or isinstance(error, TimeoutError):
-                    connection.terminate()  # it may be another server by now
-                raise told from error
-            except BaseException:
-                connection.terminate()  # what is under way there, nobody waits for
-                raise
-            finally:
-                self._pool.give(connection)
-        raise AssertionError("unreachable")
 
     async def migrate(self) -> tuple[Migration, ...]:
         return await self._apart(partial(_schema.migrate, names=self._names))

@@ -28,7 +28,8 @@ CREATE TABLE IF NOT EXISTS {migrations} (
 );
 
 """
-_IS_THERE: Final = "SELECT to_regclass($1::text) IS NOT NULL"
+# To read the catalogue itself makes the server take note of a table that was made since.
+_IS_THERE: Final = "SELECT count(*) FROM pg_class WHERE oid = to_regclass($1::text)"
 _STATE: Final = """\
 SELECT
     version, dead_letter_table,

@@ -25,6 +25,7 @@ class Statements:
         self.enqueue_in: Final = (
             f"WITH stored AS (\n{self.enqueue})\nSELECT pg_current_xact_id()::text"
         )
+        self.undo_enqueue: Final = _sql("undo_enqueue", places)
         self.dequeue: Final = _sql("dequeue", places)
         self.next_due: Final = _sql("next_due", places)
         self.ack: Final = _sql("ack", places)
