@@ -7,10 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asynctasq_drivers.postgres import PostgresOptions
-from asynctasq_drivers.postgres._names import names_of
 from tools import tour
-from tools.backends import Room
 
 from .drivers import made
 from .page import LOOK, PAGE, QUERIES, RIGHTS, TOUR, reader

@@ -12,6 +12,7 @@ from asynctasq.errors import BackendRefused, ConfigError, DriverClosed
 from asynctasq_drivers.postgres import _schema
 from asynctasq_drivers.postgres._client import ANSWER, Connection, connect
 from asynctasq_drivers.postgres._commits import Commits
+from asynctasq_drivers.postgres._dsn import check_dsn
 from asynctasq_drivers.postgres._errors import of_connecting
 from asynctasq_drivers.postgres._exchange import SETTINGS
 from asynctasq_drivers.postgres._log import log
@@ -196,13 +197,7 @@ class Lifecycle:
 
 
 def _check(options: PostgresOptions) -> None:
-    dsn = options.postgres_dsn.reveal()
-    if not dsn.startswith(("postgresql://", "postgres://")):
-        scheme = dsn.partition("://")[0] if "://" in dsn else ""
-        raise ConfigError(
-            f"postgres_dsn: {f'it begins with {scheme}://' if scheme else 'no URL'}; "
-            "expected postgresql://user:password@host:5432/database"
-        )
+    check_dsn(options.postgres_dsn.reveal())
     if options.postgres_min_pool_size > options.postgres_max_pool_size:
         raise ConfigError(
             f"postgres_min_pool_size: {options.postgres_min_pool_size}; expected at most "
@@ -220,11 +215,11 @@ async def _prepared(connection: Connection, names: Names, auto_migrate: bool) ->
     else:
         await _schema.require_current(connection, names)
     sql = "SELECT current_setting('fsync'), current_setting('synchronous_commit')"
-    settings = await connection.fetch(sql, timeout=ANSWER)
-    if "off" in settings[0]:
+    settings = tuple((await connection.fetch(sql, timeout=ANSWER))[0])
+    if "off" in settings:
         log.warning(
             "fsync is %s and synchronous_commit %s there: a crash of the server loses tasks that "
             "were accepted",
-            *settings[0],
+            *settings,
         )
     return await _schema.located(connection, names)
