@@ -28,6 +28,8 @@ from asynctasq_drivers.postgres._wakes import Wakes
 T = TypeVar("T")
 
 OLDEST: Final = 14
+WARM_AFTER: Final = 1.0
+"""Seconds after which somebody who consumes has all connections that it is to have."""
 LAST_WAIT: Final = 10.0
 """Seconds that `close` gives to statements that are under way."""
 SOON: Final = 0.005
@@ -55,6 +57,7 @@ class Lifecycle:
         self._users_pool = Pool(self._plain, options.postgres_max_pool_size)
         self._under_way: set[asyncio.Future[Any]] = set()
         self._sweeping: asyncio.Task[None] | None = None
+        self._warming: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
         if self._closed:
@@ -135,16 +138,27 @@ class Lifecycle:
             if not self._opening.cancelled():
                 self._opening.exception()
         if self._opened:
-            await self._wakes.close()
-            while self._under_way:  # what was taken, and is being given back
-                await asyncio.wait(tuple(self._under_way))
-            if self._sweeping is not None:
-                self._sweeping.cancel()
-                await asyncio.wait((self._sweeping,))
-            await self._commits.close()
-            await self._news.told()
-            await self._results_news.told()
+            try:
+                async with asyncio.timeout(LAST_WAIT):
+                    await self._finish()
+            except TimeoutError:
+                log.warning("PostgreSQL did not answer while the driver was closed")
+            for task in self._under_way:
+                task.cancel()
         await asyncio.gather(self._pool.close(LAST_WAIT), self._users_pool.close(LAST_WAIT))
+
+    async def _finish(self) -> None:
+        await self._wakes.close()
+        if self._warming is not None:
+            self._warming.cancel()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.wait((self._sweeping,))
+        while self._under_way:  # what was taken, and is being given back
+            await asyncio.wait(tuple(self._under_way))
+        await self._commits.close()
+        await self._news.told()
+        await self._results_news.told()
 
     def _running(self) -> Statements:
         """The statements, of a driver that is open on this loop."""
@@ -168,7 +182,12 @@ class Lifecycle:
         """Who asks for messages keeps connections for it, and clears away what has expired."""
         if self._sweeping is None:
             self._sweeping = asyncio.ensure_future(sweep_for_ever(self._send, self._sql.sweep))
-            self._spawn(self._pool.warm(self._options.postgres_min_pool_size))
+            # Who only takes a message or two needs no more than it uses.
+            loop = asyncio.get_running_loop()
+            self._warming = loop.call_later(WARM_AFTER, self._warm)
+
+    def _warm(self) -> None:
+        self._spawn(self._pool.warm(self._options.postgres_min_pool_size))
 
     def _announce(self, queues: Iterable[str]) -> None:
         """Something has come to these queues: tell whoever waits for it."""
