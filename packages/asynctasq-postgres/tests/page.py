@@ -18,6 +18,7 @@ from .servers.own import HOST, program, server
 PAGE = (workspace.ROOT / "packages/asynctasq-postgres/README.md").read_text(encoding="utf-8")
 PLACE = "localhost:5432"
 """Where the page has its server."""
+DSN = f"postgresql://app:secret@{PLACE}/shop"
 TOUR, RIGHTS, LOOK, QUERIES = (
     rooms.read(PAGE, room) for room in ("tour", "rights", "look", "queries")
 )
@@ -35,11 +36,12 @@ class Reader:
         return text.replace(PLACE, f"{HOST}:{self.room.port}")
 
     def walk(self, steps: Sequence[tour.Step]) -> list[str]:
-        """What each command shows, in one shell."""
+        """What each command shows, in one shell, where `$shop` is the DSN of the page."""
         ours = str(Path(sys.executable).parent)
         path = os.pathsep.join([str(self.folder / "bin"), ours, os.environ["PATH"]])
         commands = [self.there(step.command) for step in steps]
-        return tour.walk(commands, self.folder, {"PATH": path, "HOME": str(self.folder)})
+        environment = {"PATH": path, "HOME": str(self.folder), "shop": self.there(DSN)}
+        return tour.walk(commands, self.folder, environment)
 
 
 @contextmanager

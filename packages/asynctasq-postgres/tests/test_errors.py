@@ -237,8 +237,9 @@ async def test_who_waits_too_long_for_a_lock_is_unavailable_and_nothing_is_store
         await works(driver)
 
 
-async def test_behind_pgbouncer_the_option_is_named() -> None:
-    with server() as room, pgbouncer(room) as pool:
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+async def test_behind_pgbouncer_the_option_is_named(mode: str) -> None:
+    with server() as room, pgbouncer(room, 4, mode) as pool:
         await refused(at(pool.url, "test"), DriverUnavailable, "set postgres_pgbouncer")
         async with opened(at(pool.url, "test"), pgbouncer=True) as driver:
             await works(driver)
