@@ -56,11 +56,14 @@ class News:
     async def told(self) -> None:
         """Wait until all is told."""
         while self._words or self._telling is not None:
-            if self._timer is not None:
-                self._timer.cancel()
+            if self._telling is None:
+                self._stop_timer()
                 self._begin()
             if self._telling is not None:
                 await asyncio.wait((self._telling,))
+        self._stop_timer()
+
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
