@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import asyncpg
 import pytest
