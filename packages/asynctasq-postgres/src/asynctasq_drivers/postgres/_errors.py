@@ -107,6 +107,8 @@ def of_connecting(error: BaseException) -> DriverError:
         return answered(code, _said(error))
     if isinstance(error, WrongServer):
         said = "none of its servers can be written to"
+    elif isinstance(error, FileNotFoundError):
+        said = f"{_said(error)}: a socket, or a certificate or key, that postgres_dsn names"
     else:
         said = _said(error) or "no answer in time"
     hint = f"; {_HINTS[code]}" if code == "08P01" else ""
