@@ -14,11 +14,26 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 import asynctasq
 from asynctasq.worker import Worker
 
-from .callers import KINDS, Base, Kind, Own, alchemy_url, chosen
+from .callers import Base, Kind, Own, alchemy_url, chosen
 from .servers.own import ask
 from .shop import Shop, until
 
 pytestmark = pytest.mark.asyncio
+
+CALLERS = chosen(
+    "asyncpg",
+    "asyncpg-pool",
+    "psycopg",
+    "psycopg-pool",
+    "blocking-psycopg",
+    "async-session-asyncpg",
+    "async-session-psycopg",
+    "async-connection-asyncpg",
+    "session-psycopg",
+    "session-psycopg2",
+    "connection-psycopg",
+)
+BLOCKING = chosen("blocking-psycopg", "session-psycopg", "session-psycopg2", "connection-psycopg")
 
 runs: list[str] = []
 
@@ -55,7 +70,7 @@ async def nothing_came() -> None:
     assert not runs
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CALLERS)
 async def test_a_row_and_a_task_are_committed_together(
     shop: Shop, running: Worker, kind: Kind
 ) -> None:
@@ -69,7 +84,7 @@ async def test_a_row_and_a_task_are_committed_together(
     assert (own(shop), runs) == (["mine"], ["committed"])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CALLERS)
 async def test_a_row_and_a_task_are_rolled_back_together(
     shop: Shop, running: Worker, kind: Kind
 ) -> None:
@@ -81,7 +96,7 @@ async def test_a_row_and_a_task_are_rolled_back_together(
     assert own(shop) == []
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CALLERS)
 async def test_what_a_savepoint_takes_back_is_not_sent_and_the_rest_is(
     shop: Shop, running: Worker, kind: Kind
 ) -> None:
@@ -144,11 +159,6 @@ async def test_ten_thousand_tasks_are_one_commit(shop: Shop) -> None:
     assert len({handle.id for handle in handles}) == 10_000
     names = ask(shop.dsn, "SELECT id FROM task_queue ORDER BY seq")
     assert names == [handle.id for handle in handles], "they come in their order"
-
-
-BLOCKING = chosen(
-    "blocking-psycopg", "session-psycopg", "session-psycopg2", "connection-psycopg"
-)
 
 
 @pytest.mark.parametrize("kind", BLOCKING)
