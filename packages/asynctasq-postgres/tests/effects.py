@@ -1,4 +1,4 @@
-"""An application: each commit of its tasks leaves a row. Its process may be told where to die.
+"""An application: each commit of its tasks leaves a row. It may be told where to die, or to stop.
 
 `asynctasq worker --app effects` imports it by itself, from its folder.
 """
@@ -19,8 +19,10 @@ from asynctasq_drivers.postgres import PostgresDriver
 
 TABLE: Final = "CREATE TABLE effects (step text NOT NULL, task uuid NOT NULL)"
 """Without any constraint that would hide a second one."""
-DIE: Final = "EFFECTS_DIE"
+POINT: Final = "EFFECTS_POINT"
 """The variable that says where."""
+SIGNAL: Final = "EFFECTS_SIGNAL"
+"""The variable that says by which signal, such as SIGSTOP."""
 POINTS: Final = (
     "before begin",
     "begun",
@@ -32,10 +34,11 @@ POINTS: Final = (
 )
 
 
-def die(point: str) -> None:
-    """As if the power went, if this is the point."""
-    if os.environ.get(DIE) == point:
-        os.kill(os.getpid(), signal.SIGKILL)
+def reach(point: str) -> None:
+    """Die, or whatever was told, if this is the point; once."""
+    if os.environ.get(POINT) == point:
+        del os.environ[POINT]
+        os.kill(os.getpid(), signal.Signals[os.environ[SIGNAL]])
 
 
 async def leave(connection: Any, step: str, task: object = None) -> None:
@@ -46,12 +49,12 @@ async def leave(connection: Any, step: str, task: object = None) -> None:
 
 @asynctasq.task(name="postgres.effects.pay", retry_delay=0)
 async def pay() -> int:
-    die("before begin")
+    reach("before begin")
     async with asynctasq.transaction() as connection:
-        die("begun")
+        reach("begun")
         await leave(connection, "pay")
-        die("written")
-    die("committed")
+        reach("written")
+    reach("committed")
     return asynctasq.current().attempt
 
 
@@ -68,11 +71,11 @@ async def order() -> None:
         await leave(connection, "order")
         call = ship(str(asynctasq.current().id)).on_queue(asynctasq.current().queue)
         await call.dispatch(connection=connection)
-    die("committed")
+    reach("committed")
 
 
 class Doomed:
-    """What the driver and its client library do, with points to die at."""
+    """What the driver and its client library do, with points on the way."""
 
     settle_in = PostgresDriver.settle_in
     store = PostgresDriver.store
@@ -81,12 +84,12 @@ class Doomed:
     @staticmethod
     async def dying_settle_in(driver: PostgresDriver, connection: Any, ack: Ack) -> bool:
         settled = await Doomed.settle_in(driver, connection, ack)
-        die("settled")
+        reach("settled")
         return settled
 
     @staticmethod
     async def dying_store(driver: PostgresDriver, records: Sequence[Record]) -> None:
-        die("returned")
+        reach("returned")
         await Doomed.store(driver, records)
 
     @staticmethod
@@ -94,11 +97,11 @@ class Doomed:
         committing = asyncio.ensure_future(Doomed.commit(transaction))
         for _ in range(2):  # it is said by then, and not answered
             await asyncio.sleep(0)
-        die("commit under way")
+        reach("commit under way")
         await committing
 
 
-if DIE in os.environ:
+if POINT in os.environ:
     PostgresDriver.settle_in = Doomed.dying_settle_in  # type: ignore[method-assign, assignment]
     PostgresDriver.store = Doomed.dying_store  # type: ignore[method-assign, assignment]
     asyncpg.transaction.Transaction.commit = Doomed.dying_commit

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import asynctasq
 
-from .effects import DIE
+from .effects import POINT, SIGNAL
 from .servers.own import ask
 
 QUEUE: Final = "mail"
@@ -40,12 +40,15 @@ class Shop:
 
     def __init__(self, dsn: str, log: Path) -> None:
         self.dsn = dsn
-        self.log = log
-        """What processes have written to standard error."""
+        self._log = log
 
     def init(self, **options: Any) -> None:
         """Configure this process for it."""
         asynctasq.init({**_BY_HAND, "postgres_dsn": self.dsn, **options})
+
+    def told(self) -> str:
+        """What processes have logged."""
+        return self._log.read_text(encoding="utf-8")
 
     def effects(self) -> Counter[tuple[str, UUID]]:
         """How often each step of each task was done."""
@@ -77,16 +80,20 @@ class Shop:
         await until(lambda: self.tasks() == 0, "no task is left")
 
     @contextmanager
-    def worker(self, die: str = "", **options: Any) -> Generator[subprocess.Popen[bytes]]:
-        """`asynctasq worker` as a process, which dies at this point."""
+    def worker(
+        self, point: str = "", how: str = "SIGKILL", **options: Any
+    ) -> Generator[subprocess.Popen[bytes]]:
+        """`asynctasq worker` as a process, which sends itself this signal at this point."""
         given = {**_BY_HAND, "postgres_dsn": self.dsn, **options}
         variables = {f"ASYNCTASQ_{name.upper()}": str(value) for name, value in given.items()}
+        if point:
+            variables |= {POINT: point, SIGNAL: how}
         words = ["--app", "effects", "--queues", QUEUE, "--concurrency", "4", "--no-screen"]
-        with self.log.open("ab") as log:
+        with self._log.open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "asynctasq", "worker", *words],
                 cwd=Path(__file__).parent,
-                env={**os.environ, **variables, **({DIE: die} if die else {})},
+                env={**os.environ, **variables},
                 stderr=log,
             )
         try:

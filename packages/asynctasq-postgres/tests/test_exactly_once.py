@@ -38,7 +38,7 @@ async def test_a_task_has_one_effect_wherever_its_worker_is_killed(
     shop.init(keep_completed_tasks=kept)
     calls = [pay().on_queue(QUEUE).visibility_timeout(LEASE) for _ in range(6)]
     ids = [handle.id for handle in await asynctasq.dispatch_many(calls)]
-    with shop.worker(die=point, keep_completed_tasks=kept) as process:
+    with shop.worker(point, keep_completed_tasks=kept) as process:
         await killed(process)
     assert shop.effects().total() < len(ids)
     async with Worker([QUEUE]):
@@ -53,7 +53,7 @@ async def test_a_chain_of_two_tasks_goes_on_once_wherever_its_worker_is_killed(
 ) -> None:
     calls = [order().on_queue(QUEUE).visibility_timeout(LEASE) for _ in range(6)]
     ids = [handle.id for handle in await asynctasq.dispatch_many(calls)]
-    with shop.worker(die=point, default_visibility_timeout=LEASE) as process:
+    with shop.worker(point, default_visibility_timeout=LEASE) as process:
         await killed(process)
     async with Worker([QUEUE]):
         await shop.emptied()
