@@ -166,11 +166,8 @@ class PostgresDriver(PostgresTransactions):
     async def _settle(self, outcomes: Sequence[Outcome]) -> Settled:
         if not outcomes:
             return Settled()
-        plain = are_plain(outcomes, self._context)
-        sql, columns = (
-            self._sql.ack if plain else self._sql.settle,
-            columns_of(outcomes, self._context),
-        )
+        sql = self._sql.ack if are_plain(outcomes, self._context) else self._sql.settle
+        columns = columns_of(outcomes, self._context)
         ((seqs, tokens),) = await self._send(sql, *columns, urgent=True)
         done: set[Hashable] = set(zip(seqs or (), tokens or (), strict=True))
         self._tell_of(outcomes, done)
@@ -207,5 +204,5 @@ class PostgresDriver(PostgresTransactions):
         while True:
             ((some,),) = await self._send(sql.purge, queue, start, PURGED_AT_ONCE)
             count += some
-            if not some:
+            if some < PURGED_AT_ONCE:
                 return Purged(count)

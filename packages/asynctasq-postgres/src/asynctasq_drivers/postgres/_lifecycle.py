@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -27,6 +28,9 @@ from asynctasq_drivers.postgres._wakes import Wakes
 T = TypeVar("T")
 
 OLDEST: Final = 14
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(:\d*)?")
+WARM_AFTER: Final = 1.0
+"""Seconds after which somebody who consumes has all connections that it is to have."""
 LAST_WAIT: Final = 10.0
 """Seconds that `close` gives to statements that are under way."""
 SOON: Final = 0.005
@@ -54,6 +58,7 @@ class Lifecycle:
         self._users_pool = Pool(self._plain, options.postgres_max_pool_size)
         self._under_way: set[asyncio.Future[Any]] = set()
         self._sweeping: asyncio.Task[None] | None = None
+        self._warming: asyncio.TimerHandle | None = None
 
     async def open(self) -> None:
         if self._closed:
@@ -134,16 +139,27 @@ class Lifecycle:
             if not self._opening.cancelled():
                 self._opening.exception()
         if self._opened:
-            await self._wakes.close()
-            while self._under_way:  # what was taken, and is being given back
-                await asyncio.wait(tuple(self._under_way))
-            if self._sweeping is not None:
-                self._sweeping.cancel()
-                await asyncio.wait((self._sweeping,))
-            await self._commits.close()
-            await self._news.told()
-            await self._results_news.told()
+            try:
+                async with asyncio.timeout(LAST_WAIT):
+                    await self._finish()
+            except TimeoutError:
+                log.warning("PostgreSQL did not answer while the driver was closed")
+            for task in self._under_way:
+                task.cancel()
         await asyncio.gather(self._pool.close(LAST_WAIT), self._users_pool.close(LAST_WAIT))
+
+    async def _finish(self) -> None:
+        await self._wakes.close()
+        if self._warming is not None:
+            self._warming.cancel()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.wait((self._sweeping,))
+        while self._under_way:  # what was taken, and is being given back
+            await asyncio.wait(tuple(self._under_way))
+        await self._commits.close()
+        await self._news.told()
+        await self._results_news.told()
 
     def _running(self) -> Statements:
         """The statements, of a driver that is open on this loop."""
@@ -167,7 +183,12 @@ class Lifecycle:
         """Who asks for messages keeps connections for it, and clears away what has expired."""
         if self._sweeping is None:
             self._sweeping = asyncio.ensure_future(sweep_for_ever(self._send, self._sql.sweep))
-            self._spawn(self._pool.warm(self._options.postgres_min_pool_size))
+            # Who only takes a message or two needs no more than it uses.
+            loop = asyncio.get_running_loop()
+            self._warming = loop.call_later(WARM_AFTER, self._warm)
+
+    def _warm(self) -> None:
+        self._spawn(self._pool.warm(self._options.postgres_min_pool_size))
 
     def _announce(self, queues: Iterable[str]) -> None:
         """Something has come to these queues: tell whoever waits for it."""
@@ -196,17 +217,28 @@ class Lifecycle:
 
 
 def _check(options: PostgresOptions) -> None:
-    dsn = options.postgres_dsn.reveal()
+    _check_dsn(options.postgres_dsn.reveal())
+    if options.postgres_min_pool_size > options.postgres_max_pool_size:
+        raise ConfigError(
+            f"postgres_min_pool_size: {options.postgres_min_pool_size}; expected at most "
+            f"postgres_max_pool_size, which is {options.postgres_max_pool_size}"
+        )
+
+
+def _check_dsn(dsn: str) -> None:
     if not dsn.startswith(("postgresql://", "postgres://")):
         scheme = dsn.partition("://")[0] if "://" in dsn else ""
         raise ConfigError(
             f"postgres_dsn: {f'it begins with {scheme}://' if scheme else 'no URL'}; "
             "expected postgresql://user:password@host:5432/database"
         )
-    if options.postgres_min_pool_size > options.postgres_max_pool_size:
+    # asyncpg would quote what it takes for a port, which may be part of a password.
+    hosts = re.split("[/?#]", dsn.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
+    if not all(_HOST.fullmatch(host) for host in hosts.split(",")):
         raise ConfigError(
-            f"postgres_min_pool_size: {options.postgres_min_pool_size}; expected at most "
-            f"postgres_max_pool_size, which is {options.postgres_max_pool_size}"
+            "postgres_dsn: what should be its hosts cannot be read; expected host:5432, or several "
+            "such with commas. In a user or password, what is no letter or digit is "
+            "percent-encoded (`/` is `%2F`, `@` is `%40`)"
         )
 
 

@@ -30,29 +30,42 @@ class News:
         """Seconds from one notification to the next."""
         self._words: dict[str, None] = {}
         self._telling: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def add(self, words: Iterable[str]) -> None:
         """Tell these, soon."""
         self._words.update(dict.fromkeys(words))
-        if self._words and self._telling is None:
-            self._telling = asyncio.ensure_future(self._run())
+        if self._timer is None:
+            self._begin()
 
-    async def _run(self) -> None:
+    def _begin(self) -> None:
+        self._timer = None
+        if self._words and self._telling is None:
+            words, self._words = self._words, {}
+            self._telling = asyncio.ensure_future(self._run(words))
+
+    async def _run(self, words: Iterable[str]) -> None:
         try:
-            while self._words:
-                words, self._words = self._words, {}
-                try:
-                    await self._tell(_parts(words))
-                except DriverError as error:  # who waits looks again all the same
-                    log.debug("%d words could not be told: %s", len(words), error)
-                await asyncio.sleep(self._pause)
+            await self._tell(_parts(words))
+        except DriverError as error:  # who waits looks again all the same
+            log.debug("a notification could not be sent: %s", error)
         finally:
             self._telling = None
+        self._timer = asyncio.get_running_loop().call_later(self._pause, self._begin)
 
     async def told(self) -> None:
         """Wait until all is told."""
-        while self._telling is not None:
-            await asyncio.wait((self._telling,))
+        while self._words or self._telling is not None:
+            if self._telling is None:
+                self._stop_timer()
+                self._begin()
+            if self._telling is not None:
+                await asyncio.wait((self._telling,))
+        self._stop_timer()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 def _parts(words: Iterable[str]) -> list[str]:

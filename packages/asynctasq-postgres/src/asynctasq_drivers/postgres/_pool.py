@@ -32,6 +32,7 @@ class Pool:
         """Those that are idle, in use, or being made."""
         self._making: set[asyncio.Future[Connection]] = set()
         self._idle: list[Connection] = []
+        self._busy: set[Connection] = set()
         self._waiting: tuple[deque[asyncio.Future[Connection | None]], ...] = (deque(), deque())
         self._unused = asyncio.Event()
         self._unused.set()
@@ -40,19 +41,24 @@ class Pool:
     async def take(self, *, urgent: bool = False) -> Connection:
         """A connection that nobody else uses. Raises what the contract knows; nothing was sent."""
         while not self._closed:
-            while self._idle:
-                connection = self._idle.pop()
-                if not connection.is_closed():
-                    self._unused.clear()
-                    return connection
-                self._made -= 1
-            if self._made < self._size:
-                made = await self._make()
-            else:
-                made = await self._wait(urgent)
-            if made is not None:
-                return made
+            connection = self._idle_one()
+            if connection is None and self._made < self._size:
+                connection = await self._make()
+            elif connection is None:
+                connection = await self._wait(urgent)
+            if connection is not None:
+                self._busy.add(connection)
+                return connection
         raise DriverClosed("this postgres driver is closed")
+
+    def _idle_one(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                self._unused.clear()
+                return connection
+            self._made -= 1
+        return None
 
     async def _make(self) -> Connection | None:
         """A new one; None: the server has none left, and one of ours may come back."""
@@ -99,6 +105,9 @@ class Pool:
 
     def give(self, connection: Connection) -> None:
         """Give back what `take` gave, in whatever state it is."""
+        self._busy.discard(connection)
+        if self._closed:
+            connection.terminate()
         if connection.is_closed():
             self._gone()
         else:
@@ -138,11 +147,13 @@ class Pool:
                 self.give(made)
 
     async def close(self, seconds: float) -> None:
-        """Wait for what is under way, for so long at most; then end all connections."""
+        """Wait for what is under way, for so long at most; then end it, and all connections."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._unused.wait()
         self._closed = True
+        for connection in self._busy:
+            connection.terminate()
         if self._making:
             await asyncio.wait(self._making)
         idle, self._idle = self._idle, []

@@ -39,6 +39,7 @@ class Wakes:
         self._connection: Connection | None = None
         self._hears_results = False
         self._connecting = asyncio.Lock()
+        self._beginning: set[asyncio.Future[None]] = set()
         self._watch: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -54,28 +55,32 @@ class Wakes:
 
     async def listen(self, *, results: bool = False) -> None:
         """Hear what is told from now on. Raises what a driver raises."""
-        if self.hears_results or (self.listening and not results):
-            return
+        if not (self.hears_results or (self.listening and not results)):
+            # Never cancelled: the client library leaves a socket behind then.
+            listening = asyncio.ensure_future(self._listen(results))
+            self._beginning.add(listening)
+            listening.add_done_callback(self._beginning.discard)
+            await asyncio.shield(listening)
+
+    async def _listen(self, results: bool) -> None:
         async with self._connecting:
             if self._closed:
                 return
             try:
-                await self._listen(results)
+                if self._connection is None:
+                    self._connection = await self._listener()
+                if results and not self._hears_results:
+                    await self._listen_to_results(self._connection)
+                    self._hears_results = True
             except Exception as error:
                 await self._drop()
                 raise of_connecting(error) from error
-            if self._closed:  # meanwhile
-                await self._drop()
 
-    async def _listen(self, results: bool) -> None:
-        connection = self._connection or await self._listener()
-        if results and not self._hears_results:
-            await connection.add_listener(self._names.results_channel, self._heard)
-            # Held by all who wait for results, for as long as their connections live.
-            lock = self._names.lock("awaited")
-            await connection.fetch("SELECT pg_advisory_lock_shared($1)", lock, timeout=TRY)
-            self._hears_results = True
-        self._connection = connection
+    async def _listen_to_results(self, connection: Connection) -> None:
+        await connection.add_listener(self._names.results_channel, self._heard)
+        # Held by all who wait for results, for as long as their connections live.
+        lock = self._names.lock("awaited")
+        await connection.fetch("SELECT pg_advisory_lock_shared($1)", lock, timeout=TRY)
 
     async def _listener(self) -> Connection:
         connection = await self._connect()
@@ -122,6 +127,8 @@ class Wakes:
         if self._connection is connection:
             self._connection = None
             self._hears_results = False
+            if self._watch is not None:
+                self._watch.cancel()
             self._tell_all()
 
     async def _keep(self, connection: Connection) -> None:
@@ -133,7 +140,7 @@ class Wakes:
                     await connection.fetch("SELECT 1", timeout=TRY)
             except Exception:
                 connection.terminate()
-                self._lost(connection)
+                return self._lost(connection)
 
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
