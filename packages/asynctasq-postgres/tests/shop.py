@@ -46,6 +46,10 @@ class Shop:
         """Configure this process for it."""
         asynctasq.init({**_BY_HAND, "postgres_dsn": self.dsn, **options})
 
+    def at(self, dsn: str) -> Shop:
+        """Another one."""
+        return Shop(dsn, self._log)
+
     def told(self) -> str:
         """What processes have logged."""
         return self._log.read_text(encoding="utf-8")
