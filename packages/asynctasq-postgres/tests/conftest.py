@@ -6,16 +6,20 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+import asynctasq
 from tools.backends import Room, private
 
-from .servers.own import database_of
+from .effects import TABLE
+from .servers.own import ask, database_of
 from .servers.pgbouncer import pgbouncer
 from .servers.proxy import Proxy, proxy
+from .shop import Shop
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +59,16 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
         yield made
     gc.collect()
     assert not unseen
+
+
+@pytest_asyncio.fixture
+async def shop(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Shop]:
+    """A database for tasks that leave rows there; no configuration of anybody's is read."""
+    monkeypatch.chdir(tmp_path)
+    ask(database, TABLE)
+    made = Shop(database, tmp_path / "log")
+    made.init()
+    yield made
+    await asynctasq.close()

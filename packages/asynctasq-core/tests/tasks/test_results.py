@@ -16,6 +16,7 @@ from asynctasq import task
 from asynctasq.driver import Context
 from asynctasq.errors import (
     DriverUnavailable,
+    OutcomeUnknown,
     PayloadError,
     ResultTimeout,
     ResultUnavailable,
@@ -160,15 +161,18 @@ async def test_a_result_driver_that_stores_none_either_is_named(use, queue: str)
         await handle.result(timeout=5)
 
 
+@pytest.mark.parametrize("error", [DriverUnavailable("restarting"), OutcomeUnknown(())])
 @pytest.mark.asyncio
-async def test_a_backend_that_is_away_meanwhile_is_asked_again(use, queue: str) -> None:
+async def test_a_backend_that_is_away_meanwhile_is_asked_again(
+    use, queue: str, error: Exception
+) -> None:
     class Flaky(MemoryDriver):
         outages = 3
 
         async def result(self, ref: Any, wait: float) -> Any:
             if Flaky.outages:
                 Flaky.outages -= 1
-                raise DriverUnavailable("restarting")
+                raise error
             return await super().result(ref, wait)
 
     use(Flaky)

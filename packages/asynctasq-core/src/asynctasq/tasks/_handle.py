@@ -8,7 +8,13 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from asynctasq.driver import Failure, Record, ResultStore, TaskRef
-from asynctasq.errors import DriverUnavailable, ResultTimeout, ResultUnavailable, TaskFailed
+from asynctasq.errors import (
+    DriverUnavailable,
+    OutcomeUnknown,
+    ResultTimeout,
+    ResultUnavailable,
+    TaskFailed,
+)
 from asynctasq.tasks import _client
 from asynctasq.tasks._definition import Definition
 from asynctasq.tasks._portal import run_sync
@@ -84,6 +90,6 @@ class TaskHandle(Generic[R]):
 async def _look(store: ResultStore, ref: TaskRef, seconds: float) -> Record | None:
     try:
         return await store.result(ref, seconds)
-    except DriverUnavailable:
+    except (DriverUnavailable, OutcomeUnknown):  # asking again changes nothing
         await asyncio.sleep(min(_PAUSE, seconds))
         return None
