@@ -13,8 +13,10 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
+from asynctasq.errors import DriverUnavailable
 from asynctasq_drivers.postgres._client import Connection
 from asynctasq_drivers.postgres._errors import of_connecting
+from asynctasq_drivers.postgres._log import log
 from asynctasq_drivers.postgres._names import Names
 from asynctasq_drivers.postgres._pool import ended
 
@@ -52,10 +54,25 @@ class Wakes:
         """Whether what is told now of results is heard."""
         return self._connection is not None and self._hears_results
 
+    async def hears(self, *, results: bool = False) -> bool:
+        """Whether what is told from now on is heard; else who waits has to look."""
+        try:
+            await self.listen(results=results)
+        except DriverUnavailable as error:
+            log.debug("nobody is told, until there is a connection for it: %s", error)
+            return False
+        return True
+
     async def listen(self, *, results: bool = False) -> None:
         """Hear what is told from now on. Raises what a driver raises."""
         if self.hears_results or (self.listening and not results):
             return
+        # Never cancelled: the client library leaves a socket behind then.
+        beginning = asyncio.ensure_future(self._begin(results))
+        beginning.add_done_callback(_seen)
+        await asyncio.shield(beginning)
+
+    async def _begin(self, results: bool) -> None:
         async with self._connecting:
             if self._closed:
                 return
@@ -70,21 +87,23 @@ class Wakes:
     async def _listen(self, results: bool) -> None:
         connection = self._connection or await self._listener()
         if results and not self._hears_results:
-            await connection.add_listener(self._names.results_channel, self._heard)
+            async with asyncio.timeout(TRY):
+                await connection.add_listener(self._names.results_channel, self._heard)
             # Held by all who wait for results, for as long as their connections live.
             lock = self._names.lock("awaited")
             await connection.fetch("SELECT pg_advisory_lock_shared($1)", lock, timeout=TRY)
             self._hears_results = True
-        self._connection = connection
 
     async def _listener(self) -> Connection:
         connection = await self._connect()
         try:
-            await connection.add_listener(self._names.channel, self._heard)
+            async with asyncio.timeout(TRY):
+                await connection.add_listener(self._names.channel, self._heard)
         except BaseException:
             connection.terminate()
             raise
         connection.add_termination_listener(self._lost)
+        self._connection = connection
         self._watch = asyncio.ensure_future(self._keep(connection))
         return connection
 
@@ -167,3 +186,9 @@ async def told(event: asyncio.Event, seconds: float) -> None:
 def word_of(id: UUID) -> str:
     """What is told when a task of that id has ended."""
     return id.hex
+
+
+def _seen(beginning: asyncio.Future[None]) -> None:
+    """Whoever waited for it may have been cancelled: nobody needs to hear of its error."""
+    if not beginning.cancelled():
+        beginning.exception()
