@@ -68,16 +68,28 @@ PID = asking("SELECT pg_backend_pid()")
 LEFT_BEHIND = {
     "SET": ("SET work_mem = '7MB'", "SHOW work_mem"),
     "SET LOCAL": ("SET LOCAL work_mem = '7MB'", "SHOW work_mem"),
-    "set_config": ("SELECT set_config('own.tenant', '7', false)", "SELECT current_setting('own.tenant', true)"),
+    "set_config": (
+        "SELECT set_config('own.tenant', '7', false)",
+        "SELECT current_setting('own.tenant', true)",
+    ),
     "SET search_path": ("SET search_path = pg_catalog", "SHOW search_path"),
     "SET ROLE": ("SET ROLE pg_monitor", "SELECT current_user"),
     "SET SESSION AUTHORIZATION": ("SET SESSION AUTHORIZATION pg_monitor", "SELECT session_user"),
     "a temporary table": ("CREATE TEMPORARY TABLE own (n int)", "SELECT to_regclass('own')"),
-    "PREPARE": ("PREPARE own AS SELECT 1", "SELECT count(*) FROM pg_prepared_statements WHERE from_sql"),
+    "PREPARE": (
+        "PREPARE own AS SELECT 1",
+        "SELECT count(*) FROM pg_prepared_statements WHERE from_sql",
+    ),
     "a cursor": ("DECLARE own CURSOR WITH HOLD FOR SELECT 1", "SELECT count(*) FROM pg_cursors"),
     "LISTEN": ("LISTEN own", "SELECT count(*) FROM pg_listening_channels()"),
-    "a lock": ("SELECT pg_advisory_lock(7)", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"),
-    "a sequence's value": ("CREATE TEMPORARY SEQUENCE own; SELECT nextval('own')", "SELECT to_regclass('own')"),
+    "a lock": (
+        "SELECT pg_advisory_lock(7)",
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()",
+    ),
+    "a sequence's value": (
+        "CREATE TEMPORARY SEQUENCE own; SELECT nextval('own')",
+        "SELECT to_regclass('own')",
+    ),
 }
 
 

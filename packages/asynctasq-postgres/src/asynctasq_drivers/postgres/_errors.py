@@ -28,6 +28,7 @@ from asynctasq_drivers.postgres._client import (
     ServerError,
     WrongServer,
     sqlstate,
+    was_sent,
 )
 
 BROKEN_OFF: Final = frozenset({"40001", "40P01"})
@@ -74,6 +75,8 @@ def translated(error: BaseException, ids: Iterable[UUID] = ()) -> DriverError:
     """The contract's error for one that came while a statement was under way."""
     if isinstance(error, DriverError):
         return error
+    if not was_sent(error):
+        return DriverUnavailable(f"the connection to PostgreSQL had ended: {_said(error)}")
     code = sqlstate(error)
     if isinstance(error, LostConnection | TimeoutError | OSError) or code in _LOST:
         said = _said(error) or "no answer in time"

@@ -13,7 +13,7 @@ import msgspec
 
 from asynctasq.driver import Migration
 from asynctasq.errors import BackendRefused
-from asynctasq_drivers.postgres._client import Connection, sqlstate
+from asynctasq_drivers.postgres._client import ANSWER, Connection, sqlstate
 from asynctasq_drivers.postgres._names import Names, Table
 from asynctasq_drivers.postgres._statements import migrations
 
@@ -84,7 +84,7 @@ async def migrate(connection: Connection, names: Names) -> tuple[Migration, ...]
     """Apply what is pending, all of it in one transaction; returns what this call applied."""
     if not await pending(connection, names):
         return ()
-    await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+    await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED", timeout=ANSWER)
     try:
         await connection.fetch("SELECT pg_advisory_xact_lock($1)", names.migrating_lock)
         applied = await pending(connection, names)
@@ -92,9 +92,9 @@ async def migrate(connection: Connection, names: Names) -> tuple[Migration, ...]
         await _apply(connection, applied)
     except BaseException:
         if not connection.is_closed():
-            await connection.execute("ROLLBACK")
+            await connection.execute("ROLLBACK", timeout=ANSWER)
         raise
-    await connection.execute("COMMIT")
+    await connection.execute("COMMIT", timeout=ANSWER)
     return applied
 
 
@@ -126,7 +126,7 @@ async def located(connection: Connection, names: Names) -> Names:
 
 
 async def _located(connection: Connection, table: Table) -> Table:
-    rows = await connection.fetch(_SCHEMA_OF, str(table))
+    rows = await connection.fetch(_SCHEMA_OF, str(table), timeout=ANSWER)
     if not rows:
         raise BackendRefused(f"table {table}: there is none; run `asynctasq migrate`")
     return Table(rows[0][0], table.name)
@@ -134,9 +134,10 @@ async def _located(connection: Connection, table: Table) -> Table:
 
 async def _version(connection: Connection, names: Names) -> int:
     table = str(names.migrations)
-    if not (await connection.fetch(_IS_THERE, table))[0][0]:
+    if not (await connection.fetch(_IS_THERE, table, timeout=ANSWER))[0][0]:
         return 0
-    rows = await connection.fetch(_STATE.replace("{migrations}", table), str(names.dead))
+    state = _STATE.replace("{migrations}", table)
+    rows = await connection.fetch(state, str(names.dead), timeout=ANSWER)
     if not rows:
         return 0
     version, dead, same = rows[0]
