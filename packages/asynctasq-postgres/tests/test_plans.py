@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 import pytest
 
-from asynctasq.driver import Ack, Context, DeadLetter, Failure, Release, Retry
+from asynctasq.driver import Ack, Context, DeadLetter, Failure, Outcome, Release, Retry
 from asynctasq_drivers.postgres import PostgresDriver
 from tools.backends import Room
 
@@ -69,7 +69,7 @@ def filled(room: Room) -> Room:
     return room
 
 
-@pytest.fixture(params=STATISTICS.values(), ids=STATISTICS)
+@pytest.fixture(params=STATISTICS.values(), ids=[*STATISTICS])
 def known(request: pytest.FixtureRequest, filled: Room) -> Room:
     """With statistics that may mislead the planner."""
     return with_statistics(filled, request.param)
@@ -162,7 +162,8 @@ async def every_verb(driver: PostgresDriver) -> None:
     dead = [DeadLetter(delivery, FAILURE, record(delivery)) for delivery in taken[5:7]]
     rest = [Retry(taken[7], 0.0, FAILURE), Release(taken[8]), Ack(taken[9])]
     assert not (await driver.settle(acks)).lost
-    assert not (await driver.settle([*dead, *rest])).lost
+    outcomes: list[Outcome] = [*dead, *rest]
+    assert not (await driver.settle(outcomes)).lost
     assert await driver.dequeue(["later"], limit=10, wait=0.01) == ()
     assert await driver.result(taken[0].ref, 0.0) is not None
     await driver.store([record(taken[0])])
@@ -198,7 +199,7 @@ QUEUES: Final = {
 
 
 @pytest.mark.parametrize("pgbouncer", [False, True])
-@pytest.mark.parametrize("queues", QUEUES.values(), ids=QUEUES)
+@pytest.mark.parametrize("queues", QUEUES.values(), ids=[*QUEUES])
 async def test_the_order_of_hand_outs_comes_from_the_index(
     hardly_known: Room, pgbouncer: bool, queues: list[str]
 ) -> None:
@@ -218,7 +219,7 @@ async def test_the_order_of_hand_outs_comes_from_the_index(
 
 async def test_taking_costs_the_same_with_a_thousand_times_as_many_waiting(filled: Room) -> None:
     ask(filled, "ANALYZE")
-    names = {"queue_table": "small", "dead_letter_table": "small_dead"}
+    names: dict[str, Any] = {"queue_table": "small", "dead_letter_table": "small_dead"}
     async with explained(filled) as large, explained(filled, **names) as small:
         for driver in (large.driver, small.driver):
             await driver.enqueue([message(queue="new") for _ in range(1000)])

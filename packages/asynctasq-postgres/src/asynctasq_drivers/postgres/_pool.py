@@ -1,7 +1,7 @@
 """Connections for statements: few, used by one at a time, made when they are needed.
 
 A statement leaves nothing behind on a connection, so nothing is reset when it is given back. Who
-settles or renews goes first, so that no crowd of senders can cost a lease.
+settles, renews or wakes others goes first, so that no crowd of senders can cost a lease.
 """
 
 from __future__ import annotations

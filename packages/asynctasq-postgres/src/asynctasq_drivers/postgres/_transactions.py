@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
-from asynctasq.driver import Ack, Enqueued, Message, check_messages
+from asynctasq.driver import Ack, Context, Enqueued, Message, check_messages
 from asynctasq_drivers.postgres._callers import in_transaction_of
 from asynctasq_drivers.postgres._client import ANSWER, Connection, Transaction
 from asynctasq_drivers.postgres._errors import of_connecting, translated
 from asynctasq_drivers.postgres._log import log
+from asynctasq_drivers.postgres._options import PostgresOptions
 from asynctasq_drivers.postgres._outcomes import are_plain, columns_of
 from asynctasq_drivers.postgres._rows import message_columns
 from asynctasq_drivers.postgres._tasks import PostgresTasks
@@ -19,6 +21,11 @@ from asynctasq_drivers.postgres._tasks import PostgresTasks
 
 class PostgresTransactions(PostgresTasks):
     """`JoinsTransaction` and `SettlesInTransaction`."""
+
+    def __init__(self, options: PostgresOptions, context: Context) -> None:
+        super().__init__(options, context)
+        self._ended_in: dict[int, list[UUID]] = {}
+        """Tasks with results, by the id of the connection on whose commit they wait."""
 
     async def enqueue_in(self, connection: Any, messages: Sequence[Message]) -> Enqueued:
         sql = self._running()
@@ -32,17 +39,24 @@ class PostgresTransactions(PostgresTasks):
         statement = sql.ack if are_plain([ack], self._context) else sql.settle
         columns = columns_of([ack], self._context)
         rows = await in_transaction_of(connection, statement, columns)
-        return bool(rows[0][0])
+        settled = bool(rows[0][0])
+        if settled and ack.record and id(connection) in self._ended_in:
+            self._ended_in[id(connection)].append(ack.delivery.id)
+        return settled
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Any]:
         """A connection without any setting of ours, and a transaction on it."""
         self._running()
         connection = await self._users_pool.take()
+        ended: list[UUID] = []
+        self._ended_in[id(connection)] = ended
         try:
             async with _begun(connection):
                 yield connection
+            self._announce_results(ended)
         finally:
+            del self._ended_in[id(connection)]
             await self._give_back_used(connection)
 
     async def _give_back_used(self, connection: Connection) -> None:
