@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from asynctasq.driver import Ack, Enqueued, Message, check_messages
 from asynctasq_drivers.postgres._callers import in_transaction_of
@@ -14,6 +14,12 @@ from asynctasq_drivers.postgres._log import log
 from asynctasq_drivers.postgres._outcomes import are_plain, columns_of
 from asynctasq_drivers.postgres._rows import message_columns
 from asynctasq_drivers.postgres._tasks import PostgresTasks
+
+
+_FORGET: Final = "SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; DISCARD TEMP; DISCARD SEQUENCES"
+"""What the client library's own reset does not do."""
+_PREPARED: Final = "SELECT quote_ident(name) FROM pg_prepared_statements WHERE from_sql"
+"""By SQL: those of the client library are its own."""
 
 
 class PostgresTransactions(PostgresTasks):
@@ -50,13 +56,21 @@ class PostgresTransactions(PostgresTasks):
             if connection.is_in_transaction():
                 connection.terminate()
             elif not (connection.is_closed() or self._options.postgres_pgbouncer):
-                await connection.reset(timeout=ANSWER)
+                await _forget(connection)
         except BaseException as error:
             connection.terminate()
             if not isinstance(error, Exception):
                 raise
         finally:
             self._users_pool.give(connection)
+
+
+async def _forget(connection: Connection) -> None:
+    """Undo what a user has done to the session."""
+    await connection.reset(timeout=ANSWER)
+    await connection.execute(_FORGET, timeout=ANSWER)
+    for (name,) in await connection.fetch(_PREPARED, timeout=ANSWER):
+        await connection.execute(f"DEALLOCATE {name}", timeout=ANSWER)
 
 
 @asynccontextmanager
