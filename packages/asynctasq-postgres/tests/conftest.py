@@ -17,6 +17,7 @@ from tools.backends import Room, private
 
 from .effects import TABLE
 from .servers.own import ask, database_of
+from .servers.pgbouncer import pgbouncer
 from .servers.proxy import Proxy, proxy
 from .shop import Shop
 
@@ -33,6 +34,13 @@ def postgres_proxy(postgres_server: Room) -> Iterator[Proxy]:
     """In front of that server."""
     with proxy(postgres_server.url) as between:
         yield between
+
+
+@pytest.fixture(scope="session")
+def postgres_bouncer(postgres_server: Room) -> Iterator[Room]:
+    """In front of that server, with fewer connections than most tests have clients."""
+    with pgbouncer(postgres_server, connections=10) as room:
+        yield room
 
 
 @pytest.fixture

@@ -80,9 +80,7 @@ async def test_transactions_wait_for_the_only_connection_and_everything_else_goe
     shop: Shop,
 ) -> None:
     gates[shop.dsn] = asyncio.Event()
-    shop.init(
-        postgres_min_pool_size=1, postgres_max_pool_size=1, default_visibility_timeout=LEASE
-    )
+    shop.init(postgres_min_pool_size=1, postgres_max_pool_size=1, default_visibility_timeout=LEASE)
     async with Worker([QUEUE], concurrency=10) as worker:
         handles = await asynctasq.dispatch_many([hold(shop.dsn) for _ in range(8)])
         await until(lambda: runs[shop.dsn] == 8, "all have begun")

@@ -21,7 +21,7 @@ from tools.backends.room import Filling
 
 HOST = "127.0.0.1"
 T = TypeVar("T")
-_OTHERS = "FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+_OTHERS = "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
 
 
 @contextmanager
@@ -122,7 +122,12 @@ def paused(room: Room) -> Generator[None]:
 
 
 def terminate_all(room: Room) -> int:
-    """End the connections of all its clients, as an administrator does; returns how many."""
-    ended = ask(room, f"SELECT pg_terminate_backend(pid) {_OTHERS}")
-    wait_for(lambda: ask(room, f"SELECT count(*) = 0 {_OTHERS}") == [True], "no clients")
-    return sum(ended)
+    """End the connections of all its clients, as an administrator does; returns how many.
+
+    Those are gone by then; a client may have made another.
+    """
+    sql = f"SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity {_OTHERS}"
+    ended = [pid for pid, told in ask(room, sql) if told]
+    left = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY (%s)"
+    wait_for(lambda: ask(room, left, ended) == [0], "the end of connections")
+    return len(ended)

@@ -1,4 +1,4 @@
-"""A PgBouncer of one's own in transaction mode: each transaction may have another connection."""
+"""A PgBouncer of one's own. In transaction mode, each transaction may have another connection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .own import HOST, need
 
 _SETTINGS = """\
 auth_type = any
-pool_mode = transaction
+pool_mode = {mode}
 default_pool_size = {connections}
 max_client_conn = 200
 [databases]
@@ -20,13 +20,13 @@ max_client_conn = 200
 
 
 @contextmanager
-def pgbouncer(server: Room, connections: int = 2) -> Generator[Room]:
+def pgbouncer(server: Room, connections: int = 2, mode: str = "transaction") -> Generator[Room]:
     """In front of that server, with so many connections to each of its databases.
 
     It may be stopped, killed, paused and started again, by itself.
     """
     need("pgbouncer")
-    text = _SETTINGS.format(host=HOST, port=server.port, connections=connections)
+    text = _SETTINGS.format(host=HOST, port=server.port, connections=connections, mode=mode)
     with private("pgbouncer", files={"more.ini": text}) as room:
         try:
             yield room

@@ -24,6 +24,14 @@ ServerError: Final[type[Exception]] = _asyncpg.PostgresError
 BadSettings: Final[type[Exception]] = _asyncpg.ClientConfigurationError
 WrongServer: Final[type[Exception]] = _asyncpg.TargetServerAttributeNotMatched
 
+_UNSENT: Final = (
+    "cannot perform operation",
+    "cannot switch to state",
+    "connection is closed",
+    "not connected",
+)
+"""How asyncpg begins to say that it has sent nothing; a newer one may say it in other words."""
+
 Listener = Callable[[Any, int, str, str], None]
 
 
@@ -102,3 +110,9 @@ async def connect(dsn: str, settings: Mapping[str, str], *, prepares: bool) -> C
 def sqlstate(error: BaseException) -> str:
     """PostgreSQL's code of an error; empty where it has none."""
     return getattr(error, "sqlstate", None) or ""
+
+
+def was_sent(error: BaseException) -> bool:
+    """Whether the server may have got the statement: not on a connection that had ended before."""
+    by_itself = isinstance(error, (ClientError, InternalError))
+    return not (by_itself and str(error).startswith(_UNSENT))

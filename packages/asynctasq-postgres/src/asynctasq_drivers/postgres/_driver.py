@@ -42,7 +42,8 @@ PURGED_AT_ONCE: Final = 5_000
 MOST_IN_DOUBT: Final = 10_000
 SHORTEST_POLL: Final = 0.05
 LONGEST_POLL: Final = 1.0
-"""Seconds from look to look, where nobody can be told: through PgBouncer."""
+"""Seconds from look to look, where nobody can be told: through PgBouncer, or while the server has no
+connection left for it."""
 SHORTEST_WAIT: Final = 0.01
 """Seconds before the next look, at what is due and in somebody else's hands."""
 
@@ -115,10 +116,9 @@ class PostgresDriver(PostgresTransactions):
                 left = deadline - monotonic()
                 if found or left <= 0:
                     return found
-                if self.capabilities.wakes and not heard:
-                    await self._wakes.listen()
+                if self.capabilities.wakes and not heard and await self._wakes.hears():
                     continue  # what came before that, nobody was told of
-                longest = LOOK_AGAIN if self.capabilities.wakes else poll
+                longest = LOOK_AGAIN if self._wakes.listening else poll
                 await told(event, min(left, await self._until_due(names, longest)))
                 poll = min(1.5 * poll, LONGEST_POLL)
         return ()

@@ -28,6 +28,7 @@ from asynctasq_drivers.postgres._client import (
     ServerError,
     WrongServer,
     sqlstate,
+    was_sent,
 )
 
 BROKEN_OFF: Final = frozenset({"40001", "40P01"})
@@ -74,6 +75,8 @@ def translated(error: BaseException, ids: Iterable[UUID] = ()) -> DriverError:
     """The contract's error for one that came while a statement was under way."""
     if isinstance(error, DriverError):
         return error
+    if not was_sent(error):
+        return DriverUnavailable(f"the connection to PostgreSQL had ended: {_said(error)}")
     code = sqlstate(error)
     if isinstance(error, LostConnection | TimeoutError | OSError) or code in _LOST:
         said = _said(error) or "no answer in time"
@@ -107,6 +110,8 @@ def of_connecting(error: BaseException) -> DriverError:
         return answered(code, _said(error))
     if isinstance(error, WrongServer):
         said = "none of its servers can be written to"
+    elif isinstance(error, FileNotFoundError):
+        said = f"{_said(error)}: a socket, or a certificate or key, that postgres_dsn names"
     else:
         said = _said(error) or "no answer in time"
     hint = f"; {_HINTS[code]}" if code == "08P01" else ""

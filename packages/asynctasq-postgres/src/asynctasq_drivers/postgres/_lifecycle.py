@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -13,6 +12,7 @@ from asynctasq.errors import BackendRefused, ConfigError, DriverClosed
 from asynctasq_drivers.postgres import _schema
 from asynctasq_drivers.postgres._client import ANSWER, Connection, connect
 from asynctasq_drivers.postgres._commits import Commits
+from asynctasq_drivers.postgres._dsn import check_dsn
 from asynctasq_drivers.postgres._errors import of_connecting
 from asynctasq_drivers.postgres._exchange import SETTINGS
 from asynctasq_drivers.postgres._log import log
@@ -28,7 +28,6 @@ from asynctasq_drivers.postgres._wakes import Wakes
 T = TypeVar("T")
 
 OLDEST: Final = 14
-_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(:\d*)?")
 WARM_AFTER: Final = 1.0
 """Seconds after which somebody who consumes has all connections that it is to have."""
 LAST_WAIT: Final = 10.0
@@ -96,7 +95,7 @@ class Lifecycle:
     def _start(self, names: Names) -> None:
         self._names, self._sql = names, Statements(names)
         self._wakes = Wakes(names, self._plain)
-        sql, lock = self._sql, names.lock("awaited")
+        sql, lock = self._sql, names.awaited_lock
         # As statements of our own, which tell nobody, they may still run while the driver closes.
         tell = partial(self._send, sql.notify, names.channel)
         self._news = News(tell, SOON)
@@ -217,28 +216,11 @@ class Lifecycle:
 
 
 def _check(options: PostgresOptions) -> None:
-    _check_dsn(options.postgres_dsn.reveal())
+    check_dsn(options.postgres_dsn.reveal())
     if options.postgres_min_pool_size > options.postgres_max_pool_size:
         raise ConfigError(
             f"postgres_min_pool_size: {options.postgres_min_pool_size}; expected at most "
             f"postgres_max_pool_size, which is {options.postgres_max_pool_size}"
-        )
-
-
-def _check_dsn(dsn: str) -> None:
-    if not dsn.startswith(("postgresql://", "postgres://")):
-        scheme = dsn.partition("://")[0] if "://" in dsn else ""
-        raise ConfigError(
-            f"postgres_dsn: {f'it begins with {scheme}://' if scheme else 'no URL'}; "
-            "expected postgresql://user:password@host:5432/database"
-        )
-    # asyncpg would quote what it takes for a port, which may be part of a password.
-    hosts = re.split("[/?#]", dsn.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
-    if not all(_HOST.fullmatch(host) for host in hosts.split(",")):
-        raise ConfigError(
-            "postgres_dsn: what should be its hosts cannot be read; expected host:5432, or several "
-            "such with commas. In a user or password, what is no letter or digit is "
-            "percent-encoded (`/` is `%2F`, `@` is `%40`)"
         )
 
 
@@ -252,11 +234,11 @@ async def _prepared(connection: Connection, names: Names, auto_migrate: bool) ->
     else:
         await _schema.require_current(connection, names)
     sql = "SELECT current_setting('fsync'), current_setting('synchronous_commit')"
-    settings = await connection.fetch(sql, timeout=ANSWER)
-    if "off" in settings[0]:
+    settings = tuple((await connection.fetch(sql, timeout=ANSWER))[0])
+    if "off" in settings:
         log.warning(
             "fsync is %s and synchronous_commit %s there: a crash of the server loses tasks that "
             "were accepted",
-            *settings[0],
+            *settings,
         )
     return await _schema.located(connection, names)

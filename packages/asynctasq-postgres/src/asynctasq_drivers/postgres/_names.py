@@ -72,11 +72,19 @@ class Names(Struct, frozen=True):
         """Where those who wait for results listen."""
         return f"{self.channel}:results"
 
-    def lock(self, purpose: str) -> int:
-        """The number of an advisory lock of this installation."""
-        # Without the schema: it is not known before there is one.
-        number = self._hash(f"{purpose} {self.queue.plain}")[:8]
-        return int.from_bytes(number, signed=True)
+    @property
+    def migrating_lock(self) -> int:
+        """The number of an advisory lock: held by who brings the schema up to date."""
+        # Without a schema: which it is may not be known before there are tables.
+        return self._number(f"migrate {self.queue.plain}")
+
+    @property
+    def awaited_lock(self) -> int:
+        """The number of an advisory lock: shared by all who wait for results."""
+        return self._number(f"awaited {self.queue}")
+
+    def _number(self, text: str) -> int:
+        return int.from_bytes(self._hash(text)[:8], signed=True)
 
     @staticmethod
     def _hash(text: str) -> bytes:

@@ -42,10 +42,8 @@ class Pool:
         """A connection that nobody else uses. Raises what the contract knows; nothing was sent."""
         while not self._closed:
             connection = self._idle_one()
-            if connection is None and self._made < self._size:
-                connection = await self._make()
-            elif connection is None:
-                connection = await self._wait(urgent)
+            if connection is None:
+                connection = await self._another(urgent)
             if connection is not None:
                 self._busy.add(connection)
                 return connection
@@ -60,8 +58,20 @@ class Pool:
             self._made -= 1
         return None
 
-    async def _make(self) -> Connection | None:
-        """A new one; None: the server has none left, and one of ours may come back."""
+    async def _another(self, urgent: bool) -> Connection | None:
+        """A new one, or one that is given back; None: look again."""
+        if self._made < self._size:
+            try:
+                return await self._make()
+            except DriverError as error:
+                if not (_none_left(error.__cause__) and self._made):
+                    raise
+            if self._idle:  # given back meanwhile
+                return None
+        return await self._wait(urgent)
+
+    async def _make(self) -> Connection:
+        """A new one."""
         self._made += 1
         self._unused.clear()
         # Never cancelled: the client library leaves a socket behind then.
@@ -75,9 +85,7 @@ class Pool:
             making.add_done_callback(self._made_for_nobody)
             raise
         except Exception as error:
-            self._gone(of_connecting(error))
-            if sqlstate(error) == NO_CONNECTION_LEFT and self._made:
-                return await self._wait(urgent=False)
+            self._gone(error)
             raise of_connecting(error) from error
 
     def _made_for_nobody(self, making: asyncio.Future[Connection]) -> None:
@@ -85,7 +93,7 @@ class Pool:
         if making.cancelled():
             self._gone()
         elif error := making.exception():
-            self._gone(of_connecting(error))
+            self._gone(error)
         else:
             self._pass_on(making.result())
 
@@ -113,20 +121,25 @@ class Pool:
         else:
             self._pass_on(connection)
 
-    def _gone(self, error: DriverError | None = None) -> None:
+    def _gone(self, error: BaseException | None = None) -> None:
         """There is one less: who waits may make another, unless there is none to be had."""
         self._made -= 1
         if error is not None and not self._made:
-            for future in (*self._waiting[0], *self._waiting[1]):
+            self._refuse_all(of_connecting(error))
+        # Where the server has none left, who waits would only be told the same.
+        self._pass_on(None, wake=not _none_left(error))
+
+    def _refuse_all(self, error: DriverError) -> None:
+        """Nothing will come back that somebody could be given."""
+        for line in self._waiting:
+            for future in line:
                 if not future.done():
                     future.set_exception(error)
-            for line in self._waiting:
-                line.clear()
-        self._pass_on(None)
+            line.clear()
 
-    def _pass_on(self, connection: Connection | None) -> None:
+    def _pass_on(self, connection: Connection | None, *, wake: bool = True) -> None:
         for line in self._waiting:
-            while line:
+            while wake and line:
                 future = line.popleft()
                 if not future.done():
                     future.set_result(connection)
@@ -143,8 +156,7 @@ class Pool:
                 made = await self._make()
             except DriverError:
                 return
-            if made is not None:
-                self.give(made)
+            self.give(made)
 
     async def close(self, seconds: float) -> None:
         """Wait for what is under way, for so long at most; then end it, and all connections."""
@@ -171,3 +183,8 @@ async def ended(connection: Connection) -> None:
         await connection.close(timeout=GOODBYE)
     except Exception:
         connection.terminate()
+
+
+def _none_left(error: BaseException | None) -> bool:
+    """Whether the server has as many connections as it may have."""
+    return error is not None and sqlstate(error) == NO_CONNECTION_LEFT

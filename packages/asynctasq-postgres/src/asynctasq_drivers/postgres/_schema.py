@@ -6,13 +6,14 @@ that may be renamed by nobody who only changes an option.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
 from asynctasq.driver import Migration
 from asynctasq.errors import BackendRefused
-from asynctasq_drivers.postgres._client import Connection
+from asynctasq_drivers.postgres._client import ANSWER, Connection, sqlstate
 from asynctasq_drivers.postgres._names import Names, Table
 from asynctasq_drivers.postgres._statements import migrations
 
@@ -28,6 +29,13 @@ CREATE TABLE IF NOT EXISTS {migrations} (
 );
 
 """
+_HINTS: Final = {
+    "42501": "this user may not do that: give the SQL that `asynctasq migrate --driver postgres "
+    "--sql` prints to whoever may",
+    "42P07": "it is somebody else's, or of tasks in another table: give postgres_queue_table and "
+    "postgres_dead_letter_table names that nothing has yet",
+}
+"""By what the server said of a step."""
 # To read the catalogue itself makes the server take note of a table that was made since.
 _IS_THERE: Final = "SELECT count(*) FROM pg_class WHERE oid = to_regclass($1::text)"
 _STATE: Final = """\
@@ -76,19 +84,29 @@ async def migrate(connection: Connection, names: Names) -> tuple[Migration, ...]
     """Apply what is pending, all of it in one transaction; returns what this call applied."""
     if not await pending(connection, names):
         return ()
-    await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+    await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED", timeout=ANSWER)
     try:
-        await connection.fetch("SELECT pg_advisory_xact_lock($1)", names.lock("migrate"))
+        await connection.fetch("SELECT pg_advisory_xact_lock($1)", names.migrating_lock)
         applied = await pending(connection, names)
         await connection.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
-        for step in applied:
-            await connection.execute(step.sql)
+        await _apply(connection, applied)
     except BaseException:
         if not connection.is_closed():
-            await connection.execute("ROLLBACK")
+            await connection.execute("ROLLBACK", timeout=ANSWER)
         raise
-    await connection.execute("COMMIT")
+    await connection.execute("COMMIT", timeout=ANSWER)
     return applied
+
+
+async def _apply(connection: Connection, pending: Sequence[Migration]) -> None:
+    for step in pending:
+        try:
+            await connection.execute(step.sql)
+        except Exception as error:
+            if hint := _HINTS.get(sqlstate(error)):
+                told = f"migration {step.version} {step.name}: {error}; {hint}"
+                raise BackendRefused(told) from error
+            raise
 
 
 async def require_current(connection: Connection, names: Names) -> None:
@@ -108,7 +126,7 @@ async def located(connection: Connection, names: Names) -> Names:
 
 
 async def _located(connection: Connection, table: Table) -> Table:
-    rows = await connection.fetch(_SCHEMA_OF, str(table))
+    rows = await connection.fetch(_SCHEMA_OF, str(table), timeout=ANSWER)
     if not rows:
         raise BackendRefused(f"table {table}: there is none; run `asynctasq migrate`")
     return Table(rows[0][0], table.name)
@@ -116,9 +134,10 @@ async def _located(connection: Connection, table: Table) -> Table:
 
 async def _version(connection: Connection, names: Names) -> int:
     table = str(names.migrations)
-    if not (await connection.fetch(_IS_THERE, table))[0][0]:
+    if not (await connection.fetch(_IS_THERE, table, timeout=ANSWER))[0][0]:
         return 0
-    rows = await connection.fetch(_STATE.replace("{migrations}", table), str(names.dead))
+    state = _STATE.replace("{migrations}", table)
+    rows = await connection.fetch(state, str(names.dead), timeout=ANSWER)
     if not rows:
         return 0
     version, dead, same = rows[0]

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from typing import Any, Final
 from uuid import UUID
 
-from asynctasq_drivers.postgres._client import sqlstate
+from asynctasq.errors import OutcomeUnknown
+from asynctasq_drivers.postgres._client import sqlstate, was_sent
 from asynctasq_drivers.postgres._errors import BROKEN_OFF, READ_ONLY, translated
 from asynctasq_drivers.postgres._exchange import Statement, by_itself, in_transaction
 from asynctasq_drivers.postgres._pool import Pool
 
 AGAIN: Final = 5
-"""How often a statement is sent that was broken off in favour of others."""
+"""How often a statement is sent that was broken off in favour of others, or found no server."""
 
 
 class Sender:
@@ -44,11 +45,12 @@ class Sender:
             try:
                 return await exchange(connection, *statements)
             except Exception as error:
-                if sqlstate(error) in BROKEN_OFF and left:
+                if left and (sqlstate(error) in BROKEN_OFF or not was_sent(error)):
                     continue
-                if sqlstate(error) == READ_ONLY or isinstance(error, TimeoutError):
+                told = translated(error, ids)
+                if sqlstate(error) == READ_ONLY or isinstance(told, OutcomeUnknown):
                     connection.terminate()  # it may be another server by now
-                raise translated(error, ids) from error
+                raise told from error
             except BaseException:
                 connection.terminate()  # what is under way there, nobody waits for
                 raise

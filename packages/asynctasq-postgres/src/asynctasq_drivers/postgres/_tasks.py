@@ -17,7 +17,7 @@ LOOK_AGAIN: Final = 5.0
 """Seconds after which who waits for a result looks again, although nobody told it to."""
 SHORTEST_POLL: Final = 0.02
 LONGEST_POLL: Final = 0.5
-"""Seconds from look to look for a result, where nobody can be told: through PgBouncer."""
+"""Seconds from look to look for a result, where nobody can be told."""
 _FIRST: Final = UUID(int=0)
 _LAST: Final = UUID(int=2**128 - 1)
 _LAST_QUEUE: Final = "~"
@@ -71,10 +71,9 @@ class PostgresTasks(Lifecycle):
                     return _rows.record(ref, rows[0])
                 if left <= 0:
                     return None
-                if listens and not heard:
-                    await self._wakes.listen(results=True)
+                if listens and not heard and await self._wakes.hears(results=True):
                     continue  # what came before that, nobody was told of
-                await told(event, min(left, LOOK_AGAIN if listens else poll))
+                await told(event, min(left, LOOK_AGAIN if self._wakes.hears_results else poll))
                 poll = min(1.5 * poll, LONGEST_POLL)
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -78,8 +79,10 @@ async def _begun(connection: Connection) -> AsyncGenerator[None]:
     # Not the isolation that a database may have for all: a renewed lease would be a conflict.
     transaction = connection.transaction(isolation="read_committed")
     try:
-        await transaction.start()
+        async with asyncio.timeout(ANSWER):
+            await transaction.start()
     except Exception as error:
+        connection.terminate()
         raise of_connecting(error) from error
     try:
         yield
@@ -87,7 +90,11 @@ async def _begun(connection: Connection) -> AsyncGenerator[None]:
         await _roll_back(connection, transaction)
         raise
     try:
-        await transaction.commit()
+        async with asyncio.timeout(ANSWER):
+            await transaction.commit()
+    except TimeoutError as error:
+        connection.terminate()
+        raise translated(error) from error
     except Exception as error:
         raise translated(error) from error
 
@@ -96,7 +103,8 @@ async def _roll_back(connection: Connection, transaction: Transaction) -> None:
     """Also by ending the connection: without a commit nothing is stored."""
     try:
         if not connection.is_closed():
-            await transaction.rollback()
+            async with asyncio.timeout(ANSWER):
+                await transaction.rollback()
     except Exception as error:
         log.debug("a connection had to be ended, to roll back on it: %s", error)
         connection.terminate()

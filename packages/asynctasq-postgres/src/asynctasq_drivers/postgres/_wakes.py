@@ -13,8 +13,10 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
+from asynctasq.errors import DriverUnavailable
 from asynctasq_drivers.postgres._client import Connection
 from asynctasq_drivers.postgres._errors import of_connecting
+from asynctasq_drivers.postgres._log import log
 from asynctasq_drivers.postgres._names import Names
 from asynctasq_drivers.postgres._pool import ended
 
@@ -53,42 +55,60 @@ class Wakes:
         """Whether what is told now of results is heard."""
         return self._connection is not None and self._hears_results
 
+    async def hears(self, *, results: bool = False) -> bool:
+        """Whether what is told from now on is heard; else who waits has to look."""
+        try:
+            await self.listen(results=results)
+        except DriverUnavailable as error:
+            log.debug("nobody is told, until there is a connection for it: %s", error)
+            return False
+        return True
+
     async def listen(self, *, results: bool = False) -> None:
         """Hear what is told from now on. Raises what a driver raises."""
-        if not (self.hears_results or (self.listening and not results)):
-            # Never cancelled: the client library leaves a socket behind then.
-            listening = asyncio.ensure_future(self._listen(results))
-            self._beginning.add(listening)
-            listening.add_done_callback(self._beginning.discard)
-            await asyncio.shield(listening)
+        if self.hears_results or (self.listening and not results):
+            return
+        # Never cancelled: the client library leaves a socket behind then.
+        beginning = asyncio.ensure_future(self._begin(results))
+        self._beginning.add(beginning)
+        beginning.add_done_callback(self._seen)
+        await asyncio.shield(beginning)
 
-    async def _listen(self, results: bool) -> None:
+    def _seen(self, beginning: asyncio.Future[None]) -> None:
+        """Whoever waited for it may have been cancelled: nobody needs to hear of its error."""
+        self._beginning.discard(beginning)
+        if not beginning.cancelled():
+            beginning.exception()
+
+    async def _begin(self, results: bool) -> None:
         async with self._connecting:
             if self._closed:
                 return
             try:
-                if self._connection is None:
-                    self._connection = await self._listener()
-                if results and not self._hears_results:
-                    await self._listen_to_results(self._connection)
-                    self._hears_results = True
+                await self._listen(results)
             except Exception as error:
                 await self._drop()
                 raise of_connecting(error) from error
 
-    async def _listen_to_results(self, connection: Connection) -> None:
-        await connection.add_listener(self._names.results_channel, self._heard)
-        # Held by all who wait for results, for as long as their connections live.
-        lock = self._names.lock("awaited")
-        await connection.fetch("SELECT pg_advisory_lock_shared($1)", lock, timeout=TRY)
+    async def _listen(self, results: bool) -> None:
+        connection = self._connection or await self._listener()
+        if results and not self._hears_results:
+            async with asyncio.timeout(TRY):
+                await connection.add_listener(self._names.results_channel, self._heard)
+            # Held by all who wait for results, for as long as their connections live.
+            lock = self._names.awaited_lock
+            await connection.fetch("SELECT pg_advisory_lock_shared($1)", lock, timeout=TRY)
+            self._hears_results = True
 
     async def _listener(self) -> Connection:
         connection = await self._connect()
         try:
-            await connection.add_listener(self._names.channel, self._heard)
+            async with asyncio.timeout(TRY):
+                await connection.add_listener(self._names.channel, self._heard)
         except BaseException:
             connection.terminate()
             raise
+        self._connection = connection
         connection.add_termination_listener(self._lost)
         self._watch = asyncio.ensure_future(self._keep(connection))
         return connection

@@ -1,0 +1,71 @@
+"""The server ends connections or stands still under load: each task runs once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from time import monotonic
+
+import pytest
+
+from asynctasq.driver import Message
+from asynctasq_drivers.postgres._wakes import LOOK_AGAIN
+from tools.backends import Room
+
+from .load import PATIENCE, driver_on, under_load
+from .servers.own import ask, paused, server, terminate_all, wait_for
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.concurrent]
+
+LISTENERS = "FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+"""What those have asked last who wait for notifications."""
+
+
+@pytest.fixture
+def room() -> Iterator[Room]:
+    with server() as own:
+        yield own
+
+
+async def test_connections_that_the_server_ends_are_made_anew_and_nothing_is_lost(
+    room: Room,
+) -> None:
+    async with under_load(room.url, lease=3) as load:
+        for _ in range(6):
+            ended = monotonic()
+            assert await asyncio.to_thread(terminate_all, room) > 0
+            print(f"consuming again after {await load.goes_on(1):.3f} s")
+            await asyncio.sleep(max(ended + 1 - monotonic(), 0))
+        await load.ends()
+        print(f"{len(load.confirmed)} tasks")
+    assert load.run_again() == {}, "no lease has ended: none of them has a reason"
+
+
+async def test_a_server_that_stands_still_for_seconds_costs_nothing_but_them(room: Room) -> None:
+    async with under_load(room.url, lease=20) as load:
+        with paused(room):
+            await asyncio.sleep(5)  # how long it lasts; nothing is waited for
+        print(f"consuming again after {await load.goes_on(1):.3f} s")
+        await load.ends()
+    assert load.run_again() == {}
+    assert load.told == []
+
+
+async def test_who_waits_is_woken_again_after_the_connection_that_listens_was_ended(
+    room: Room,
+) -> None:
+    async with driver_on(room.url) as driver, driver_on(room.url) as elsewhere:
+        waiting = asyncio.ensure_future(driver.dequeue(["mail"], limit=1, wait=PATIENCE))
+        (first,) = await someone_listens(room)
+        assert await asyncio.to_thread(ask, room, f"SELECT pg_terminate_backend(pid) {LISTENERS}")
+        await someone_listens(room, other_than=first)
+        start = monotonic()
+        await elsewhere.enqueue([Message(queue="mail", body=b"", visibility_timeout=60.0)])
+        assert await waiting
+        assert monotonic() - start < LOOK_AGAIN / 2, "it looked by itself"
+
+
+async def someone_listens(room: Room, other_than: int = 0) -> list[int]:
+    """The processes of the server that serve who listens."""
+    sql = f"SELECT pid {LISTENERS} AND pid <> {other_than}"
+    return await asyncio.to_thread(wait_for, lambda: ask(room, sql), "a connection that listens")
