@@ -8,11 +8,13 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from asynctasq.driver import Ack, Enqueued, Message, check_messages
+from asynctasq.errors import DriverUnavailable
 from asynctasq_drivers.postgres._callers import in_transaction_of
 from asynctasq_drivers.postgres._client import ANSWER, Connection, Transaction
 from asynctasq_drivers.postgres._errors import of_connecting, translated
 from asynctasq_drivers.postgres._log import log
 from asynctasq_drivers.postgres._outcomes import are_plain, columns_of
+from asynctasq_drivers.postgres._pool import GOODBYE
 from asynctasq_drivers.postgres._rows import message_columns
 from asynctasq_drivers.postgres._tasks import PostgresTasks
 
@@ -37,7 +39,11 @@ class PostgresTransactions(PostgresTasks):
         sql = self._running()
         statement = sql.ack if are_plain([ack], self._context) else sql.settle
         columns = columns_of([ack], self._context)
-        rows = await in_transaction_of(connection, statement, columns)
+        try:
+            async with asyncio.timeout(ANSWER):
+                rows = await in_transaction_of(connection, statement, columns)
+        except TimeoutError as error:
+            raise DriverUnavailable("PostgreSQL did not answer in time, before a commit") from error
         return bool(rows[0][0])
 
     @asynccontextmanager
@@ -103,7 +109,8 @@ async def _roll_back(connection: Connection, transaction: Transaction) -> None:
     """Also by ending the connection: without a commit nothing is stored."""
     try:
         if not connection.is_closed():
-            async with asyncio.timeout(ANSWER):
+            # Briefly: this may be a time-out of the task, which is to end.
+            async with asyncio.timeout(GOODBYE):
                 await transaction.rollback()
     except Exception as error:
         log.debug("a connection had to be ended, to roll back on it: %s", error)
