@@ -104,7 +104,9 @@ async def test_a_commit_that_fails_after_its_worker_has_given_up_is_made_by_anot
         handle = await silenced(shop.dsn, "").dispatch()
         await until(lambda: ends[shop.dsn] == 1, "the attempt has ended")
         ask(shop.dsn, "DELETE FROM hurdles")
-        asleep = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+        asleep = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+        )
         assert ask(shop.dsn, asleep) == [True]
         assert await handle.result(timeout=20) == ""
     await asynctasq.close()

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from asynctasq.driver import Ack, Enqueued, Message, check_messages
-from asynctasq.errors import DriverUnavailable
+from asynctasq.errors import DriverUnavailable, Unsupported
 from asynctasq_drivers.postgres._callers import in_transaction_of
 from asynctasq_drivers.postgres._client import ANSWER, Connection, Transaction
 from asynctasq_drivers.postgres._errors import of_connecting, translated
@@ -17,7 +17,6 @@ from asynctasq_drivers.postgres._outcomes import are_plain, columns_of
 from asynctasq_drivers.postgres._pool import GOODBYE
 from asynctasq_drivers.postgres._rows import message_columns
 from asynctasq_drivers.postgres._tasks import PostgresTasks
-
 
 _FORGET: Final = "SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; DISCARD TEMP; DISCARD SEQUENCES"
 """What the client library's own reset does not do."""
@@ -37,6 +36,7 @@ class PostgresTransactions(PostgresTasks):
 
     async def settle_in(self, connection: Any, ack: Ack) -> bool:
         sql = self._running()
+        _check_open(connection)
         statement = sql.ack if are_plain([ack], self._context) else sql.settle
         columns = columns_of([ack], self._context)
         try:
@@ -70,6 +70,18 @@ class PostgresTransactions(PostgresTasks):
                 raise
         finally:
             self._users_pool.give(connection)
+
+
+def _check_open(connection: Connection) -> None:
+    if connection.is_closed():
+        raise DriverUnavailable(
+            "the connection of this transaction() ended in its block, so that nothing is stored"
+        )
+    if not connection.is_in_transaction():
+        raise Unsupported(
+            "the block of this transaction() has ended it, so that the task cannot be "
+            "acknowledged with it: leave COMMIT and ROLLBACK to the end of the block"
+        )
 
 
 async def _forget(connection: Connection) -> None:
