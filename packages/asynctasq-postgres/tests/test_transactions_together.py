@@ -69,8 +69,7 @@ async def test_the_block_reads_what_is_committed_whatever_the_database_isolates(
     @asynctasq.task(name=f"{name}-asks", queue=QUEUE)
     async def asks() -> str:
         async with asynctasq.transaction() as connection:
-            async with connection.transaction():  # a savepoint
-                return str(await connection.fetchval("SHOW transaction_isolation"))
+            return str(await connection.fetchval("SHOW transaction_isolation"))
 
     async with Worker([QUEUE]):
         assert await (await asks().dispatch()).result(timeout=20) == "read committed"

@@ -5,18 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from asynctasq.driver import Ack, Context, Enqueued, Message, check_messages
+from asynctasq.errors import DriverUnavailable, Unsupported
 from asynctasq_drivers.postgres._callers import in_transaction_of
 from asynctasq_drivers.postgres._client import ANSWER, Connection, Transaction
 from asynctasq_drivers.postgres._errors import of_connecting, translated
 from asynctasq_drivers.postgres._log import log
 from asynctasq_drivers.postgres._options import PostgresOptions
 from asynctasq_drivers.postgres._outcomes import are_plain, columns_of
+from asynctasq_drivers.postgres._pool import GOODBYE
 from asynctasq_drivers.postgres._rows import message_columns
 from asynctasq_drivers.postgres._tasks import PostgresTasks
+
+_FORGET: Final = "SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; DISCARD TEMP; DISCARD SEQUENCES"
+"""What the client library's own reset does not do."""
+_PREPARED: Final = "SELECT quote_ident(name) FROM pg_prepared_statements WHERE from_sql"
+"""By SQL: those of the client library are its own."""
 
 
 class PostgresTransactions(PostgresTasks):
@@ -36,9 +43,14 @@ class PostgresTransactions(PostgresTasks):
 
     async def settle_in(self, connection: Any, ack: Ack) -> bool:
         sql = self._running()
+        _check_open(connection)
         statement = sql.ack if are_plain([ack], self._context) else sql.settle
         columns = columns_of([ack], self._context)
-        rows = await in_transaction_of(connection, statement, columns)
+        try:
+            async with asyncio.timeout(ANSWER):
+                rows = await in_transaction_of(connection, statement, columns)
+        except TimeoutError as error:
+            raise DriverUnavailable("PostgreSQL did not answer in time, before a commit") from error
         settled = bool(rows[0][0])
         if settled and ack.record and id(connection) in self._ended_in:
             self._ended_in[id(connection)].append(ack.delivery.id)
@@ -65,13 +77,33 @@ class PostgresTransactions(PostgresTasks):
             if connection.is_in_transaction():
                 connection.terminate()
             elif not (connection.is_closed() or self._options.postgres_pgbouncer):
-                await connection.reset(timeout=ANSWER)
+                await _forget(connection)
         except BaseException as error:
             connection.terminate()
             if not isinstance(error, Exception):
                 raise
         finally:
             self._users_pool.give(connection)
+
+
+def _check_open(connection: Connection) -> None:
+    if connection.is_closed():
+        raise DriverUnavailable(
+            "the connection of this transaction() ended in its block, so that nothing is stored"
+        )
+    if not connection.is_in_transaction():
+        raise Unsupported(
+            "the block of this transaction() has ended it, so that the task cannot be "
+            "acknowledged with it: leave COMMIT and ROLLBACK to the end of the block"
+        )
+
+
+async def _forget(connection: Connection) -> None:
+    """Undo what a user has done to the session."""
+    await connection.reset(timeout=ANSWER)
+    await connection.execute(_FORGET, timeout=ANSWER)
+    for (name,) in await connection.fetch(_PREPARED, timeout=ANSWER):
+        await connection.execute(f"DEALLOCATE {name}", timeout=ANSWER)
 
 
 @asynccontextmanager
@@ -103,7 +135,8 @@ async def _roll_back(connection: Connection, transaction: Transaction) -> None:
     """Also by ending the connection: without a commit nothing is stored."""
     try:
         if not connection.is_closed():
-            async with asyncio.timeout(ANSWER):
+            # Briefly: this may be a time-out of the task, which is to end.
+            async with asyncio.timeout(GOODBYE):
                 await transaction.rollback()
     except Exception as error:
         log.debug("a connection had to be ended, to roll back on it: %s", error)
