@@ -6,6 +6,7 @@ that may be renamed by nobody who only changes an option.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +19,11 @@ from asynctasq_drivers.postgres._statements import migrations
 
 PATIENCE: Final = "5s"
 """How long a step waits for a table that somebody uses: as long everybody else waits for it."""
+
+STEP: Final = 3600.0
+"""Seconds that a step may take: one that takes longer is better run by hand."""
+LOOK_AGAIN: Final = 0.1
+"""Seconds from one try for the lock to the next, while somebody else migrates."""
 
 _TABLE: Final = """\
 CREATE TABLE IF NOT EXISTS {migrations} (
@@ -78,17 +84,24 @@ async def migrate(connection: Connection, names: Names) -> tuple[Migration, ...]
         return ()
     await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED", timeout=ANSWER)
     try:
-        await connection.fetch("SELECT pg_advisory_xact_lock($1)", names.lock("migrate"))
+        await _lock(connection, names.lock("migrate"))
         applied = await pending(connection, names)
-        await connection.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
+        await connection.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'", timeout=ANSWER)
         for step in applied:
-            await connection.execute(step.sql)
+            await connection.execute(step.sql, timeout=STEP)
     except BaseException:
         if not connection.is_closed():
             await connection.execute("ROLLBACK", timeout=ANSWER)
         raise
     await connection.execute("COMMIT", timeout=ANSWER)
     return applied
+
+
+async def _lock(connection: Connection, number: int) -> None:
+    """Until nobody else migrates. Asked anew each time: else a dead server would never be noticed."""
+    sql = "SELECT pg_try_advisory_xact_lock($1)"
+    while not (await connection.fetch(sql, number, timeout=ANSWER))[0][0]:
+        await asyncio.sleep(LOOK_AGAIN)
 
 
 async def require_current(connection: Connection, names: Names) -> None:
