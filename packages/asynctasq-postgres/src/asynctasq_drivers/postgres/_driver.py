@@ -93,7 +93,7 @@ class PostgresDriver(PostgresTransactions):
             undo = (sql.undo_enqueue, columns[:2]) if again else None
             try:
                 await self._send(sql.enqueue, *columns, then=undo, ids=ids)
-            except OutcomeUnknown:
+            except (OutcomeUnknown, asyncio.CancelledError):
                 if len(self._in_doubt) < MOST_IN_DOUBT:
                     self._in_doubt.update(ids)
                 raise

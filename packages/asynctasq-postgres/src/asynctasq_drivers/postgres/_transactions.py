@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -65,10 +65,8 @@ async def _begun(connection: Connection) -> AsyncGenerator[None]:
     # Not the isolation that a database may have for all: a renewed lease would be a conflict.
     transaction = connection.transaction(isolation="read_committed")
     try:
-        async with asyncio.timeout(ANSWER):
-            await transaction.start()
+        await _in_time(connection, transaction.start())
     except Exception as error:
-        connection.terminate()
         raise of_connecting(error) from error
     try:
         yield
@@ -76,11 +74,7 @@ async def _begun(connection: Connection) -> AsyncGenerator[None]:
         await _roll_back(connection, transaction)
         raise
     try:
-        async with asyncio.timeout(ANSWER):
-            await transaction.commit()
-    except TimeoutError as error:
-        connection.terminate()
-        raise translated(error) from error
+        await _in_time(connection, transaction.commit())
     except Exception as error:
         raise translated(error) from error
 
@@ -89,8 +83,16 @@ async def _roll_back(connection: Connection, transaction: Transaction) -> None:
     """Also by ending the connection: without a commit nothing is stored."""
     try:
         if not connection.is_closed():
-            async with asyncio.timeout(ANSWER):
-                await transaction.rollback()
+            await _in_time(connection, transaction.rollback())
     except Exception as error:
         log.debug("a connection had to be ended, to roll back on it: %s", error)
+
+
+async def _in_time(connection: Connection, step: Coroutine[Any, Any, None]) -> None:
+    """Where it does not end well, nobody knows in what state the connection is: it is ended."""
+    try:
+        async with asyncio.timeout(ANSWER):
+            await step
+    except BaseException:
         connection.terminate()
+        raise
