@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from time import monotonic
+from urllib.parse import urlsplit
 
 import pytest
 
 from asynctasq.driver import Context, Message, Secret
 from asynctasq.errors import DriverUnavailable
-from asynctasq_drivers.postgres import PostgresDriver, PostgresOptions
+from asynctasq_drivers.postgres import PostgresDriver, PostgresOptions, _client
 from tools.backends import Room
 
 from .load import again, driver_on, under_load
 from .servers.own import ask, at
+from .servers.proxy import proxy
 from .servers.standby import Pair, standby
 
 pytestmark = pytest.mark.asyncio
@@ -57,6 +59,17 @@ async def test_of_several_servers_the_one_is_used_that_can_be_written_to(lasting
         await driver.enqueue([sent])
         (held,) = await driver.dequeue(["mail"], limit=2, wait=0)
         assert held.id == sent.id
+
+
+async def test_a_server_in_silence_does_not_hide_the_others(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_client, "CONNECT", 2.0)
+    with proxy(database) as silent:
+        silent.swallow()
+        place = urlsplit(silent.url).netloc.rpartition("@")[2]
+        async with driver_on(database.replace("@", f"@{place},")) as driver:
+            assert (await driver.enqueue([message()])).stored
 
 
 async def test_a_database_that_is_read_only_by_default_is_unavailable_until_it_is_not(
