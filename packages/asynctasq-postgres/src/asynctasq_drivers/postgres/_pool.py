@@ -101,6 +101,8 @@ class Pool:
 
     def give(self, connection: Connection) -> None:
         """Give back what `take` gave, in whatever state it is."""
+        if self._closed:  # it was in use for longer than `close` waited
+            connection.terminate()
         if connection.is_closed():
             self._gone()
         else:
@@ -147,7 +149,8 @@ class Pool:
         """Wait for what is under way, for so long at most; then end all connections."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._unused.wait()
+                while not self._unused.is_set():  # somebody may take one before this goes on
+                    await self._unused.wait()
         self._closed = True
         if self._making:
             await asyncio.wait(self._making)
