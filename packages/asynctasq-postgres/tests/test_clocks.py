@@ -48,7 +48,9 @@ async def test_a_delay_is_what_its_sender_meant(
     assert 0.5 <= monotonic() - start < 2
 
 
-async def test_a_lease_ends_when_it_would_have(driver: PostgresDriver, queue: str, hours: int) -> None:
+async def test_a_lease_ends_when_it_would_have(
+    driver: PostgresDriver, queue: str, hours: int
+) -> None:
     await driver.enqueue([message(queue)])
     with wall_clock_off_by(hours * 3600):
         start = monotonic()

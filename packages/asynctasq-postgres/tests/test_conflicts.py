@@ -1,4 +1,4 @@
-"""Statements that others are at odds with: conflicts and deadlocks are tried again, until they work."""
+"""Statements that others are at odds with: conflicts, deadlocks. They are sent again."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ class Rivals:
 
     def _lock_some(self, connection: psycopg.Connection) -> None:
         found = connection.execute(
-            "SELECT queue, id FROM task_queue WHERE locked_until IS NOT NULL ORDER BY seq DESC LIMIT 5"
+            "SELECT queue, id FROM task_queue WHERE locked_until IS NOT NULL "
+            "ORDER BY seq DESC LIMIT 5"
         ).fetchall()
         with connection.transaction():
             for row in found:
@@ -93,11 +94,13 @@ async def test_deadlocks_with_who_locks_rows_in_another_order_end_and_each_outco
 ) -> None:
     async with under_load(room.url, lease=20, postgres_pgbouncer=pgbouncer) as load:
         with rivals(room.url, 3) as others:
-            while not await asyncio.to_thread(lambda: ask(room, DEADLOCKS)[0] - others.deadlocks > 2):
+            while not await asyncio.to_thread(
+                lambda: ask(room, DEADLOCKS)[0] - others.deadlocks > 2
+            ):
                 await load.goes_on()
         await load.ends()
         (deadlocks,) = await asyncio.to_thread(ask, room, DEADLOCKS)
-        print(f"{deadlocks} deadlocks, {others.deadlocks} cost the others; {len(load.confirmed)} tasks")
+        print(f"{deadlocks} deadlocks, {others.deadlocks} of others; {len(load.confirmed)} tasks")
         assert load.run_again() == {}
 
 

@@ -1,4 +1,4 @@
-"""A reply is lost in a transaction: before its commit nothing is stored, of the commit who knows."""
+"""A reply is lost in a transaction: before the commit nothing is stored, then who knows."""
 
 from __future__ import annotations
 
@@ -130,7 +130,9 @@ async def test_neither_a_message_nor_a_row_is_there_where_the_message_had_no_rep
     sent = message()
     async with caller(between) as connection:
         between.lose_replies(to=ENQUEUE)
-        with pytest.raises(asyncpg.InterfaceError) as told:  # where the block ends, of the client's own
+        with pytest.raises(
+            asyncpg.InterfaceError
+        ) as told:  # where the block ends, of the client's own
             await sent_in(driver, connection, sent)
     assert isinstance(told.value.__context__, DriverUnavailable)
     assert await effects(database) == []

@@ -11,8 +11,16 @@ import pytest
 
 from asynctasq.driver import Ack, Context, Message, Record, Release, Secret, TaskRef
 from asynctasq.errors import DriverError, DriverUnavailable, OutcomeUnknown
-from asynctasq_drivers.postgres import PostgresDriver, PostgresOptions
-from asynctasq_drivers.postgres import _client, _exchange, _pool, _schema, _transactions, _wakes
+from asynctasq_drivers.postgres import (
+    PostgresDriver,
+    PostgresOptions,
+    _client,
+    _exchange,
+    _pool,
+    _schema,
+    _transactions,
+    _wakes,
+)
 
 from .load import again, driver_on, under_load
 from .servers.proxy import Proxy, proxy

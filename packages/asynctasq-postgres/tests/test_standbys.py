@@ -41,15 +41,20 @@ def lasting() -> Iterator[Pair]:
         yield pair
 
 
+async def opened_and_used(driver: PostgresDriver) -> None:
+    """A standby that was asked for by name is found out at the first word that it has to store."""
+    await driver.open()
+    await driver.enqueue([message()])
+
+
 async def test_a_standby_is_refused_with_the_reason_and_a_hint(lasting: Pair) -> None:
     async with driver_on(lasting.primary.url):
         await asyncio.to_thread(lasting.wait_until_caught_up)
     for more in ("", "?target_session_attrs=any", "?target_session_attrs=prefer-standby"):
         options = PostgresOptions(postgres_dsn=Secret(lasting.standby.url + more))
         driver = PostgresDriver(options, Context())
-        with pytest.raises(DriverUnavailable, match="can(not)? be written to"):
-            await driver.open()
-            await driver.enqueue([message()])
+        with pytest.raises(DriverUnavailable, match=r"can(not)? be written to"):
+            await opened_and_used(driver)
         await driver.close()
 
 
@@ -115,7 +120,7 @@ async def test_what_a_standby_had_ends_after_it_has_taken_the_place_of_the_prima
 
 
 async def test_a_connection_to_who_became_a_standby_is_given_up_for_the_new_primary() -> None:
-    """As after a switch-over: the old primary lives on, and tells its clients at their next word."""
+    """As after a switch-over: the old primary lives on, and refuses what its clients say."""
     with standby() as pair:
         async with driver_on(pair.url) as driver:
             await driver.enqueue([message()])
@@ -123,7 +128,12 @@ async def test_a_connection_to_who_became_a_standby_is_given_up_for_the_new_prim
             await asyncio.to_thread(pair.promote)
             await asyncio.to_thread(set_on, pair.primary, "default_transaction_read_only = on")
             with pytest.raises(DriverUnavailable, match="cannot be written to"):
-                for _ in range(200):  # until the process that serves it has read that
-                    await driver.enqueue([message()])
+                await until_refused(driver)
             await again(lambda: driver.enqueue([message()]))
-            assert await asyncio.to_thread(ask, pair.standby, COUNT) == [2]
+            assert await asyncio.to_thread(ask, pair.standby, COUNT) == [2], "before, and now"
+
+
+async def until_refused(driver: PostgresDriver) -> None:
+    """Until the process of the server has read its new setting."""
+    for _ in range(200):
+        await driver.enqueue([message()])

@@ -60,8 +60,9 @@ class Proxy:
     def swallow(self, after: int = 0) -> None:
         """Answer nothing more, as a network that drops all: whatever anybody says is gone.
 
-        So many chunks of answers still pass. Connections stay open, also at the server where a client leaves; new ones are taken, and
-        the server does not hear of them. `heal` and `cut` end them all.
+        So many chunks of answers still pass. Connections stay open, also at the server where a
+        client leaves; new ones are taken, and the server does not hear of them. `heal` and `cut`
+        end them all.
         """
         self._do(self._fall_silent(after))
 

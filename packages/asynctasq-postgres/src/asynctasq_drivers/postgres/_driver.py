@@ -42,8 +42,7 @@ PURGED_AT_ONCE: Final = 5_000
 MOST_IN_DOUBT: Final = 10_000
 SHORTEST_POLL: Final = 0.05
 LONGEST_POLL: Final = 1.0
-"""Seconds from look to look, where nobody can be told: through PgBouncer, or while the server has no
-connection left for it."""
+"""Seconds from look to look, where nobody can be told: through PgBouncer, or at a limit."""
 SHORTEST_WAIT: Final = 0.01
 """Seconds before the next look, at what is due and in somebody else's hands."""
 

@@ -98,7 +98,7 @@ async def migrate(connection: Connection, names: Names) -> tuple[Migration, ...]
 
 
 async def _lock(connection: Connection, number: int) -> None:
-    """Until nobody else migrates. Asked anew each time: else a dead server would never be noticed."""
+    """Until nobody else migrates. Asked anew each time, so that a dead server is noticed."""
     sql = "SELECT pg_try_advisory_xact_lock($1)"
     while not (await connection.fetch(sql, number, timeout=ANSWER))[0][0]:
         await asyncio.sleep(LOOK_AGAIN)
