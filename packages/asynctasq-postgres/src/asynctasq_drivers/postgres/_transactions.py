@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from uuid import UUID
@@ -69,7 +69,7 @@ class PostgresTransactions(PostgresTasks):
             self._announce_results(ended)
         finally:
             del self._ended_in[id(connection)]
-            await self._give_back_used(connection)
+            self._spawn(self._give_back_used(connection))  # nobody has to wait for that
 
     async def _give_back_used(self, connection: Connection) -> None:
         """Without anything that its user has set there."""
@@ -111,10 +111,8 @@ async def _begun(connection: Connection) -> AsyncGenerator[None]:
     # Not the isolation that a database may have for all: a renewed lease would be a conflict.
     transaction = connection.transaction(isolation="read_committed")
     try:
-        async with asyncio.timeout(ANSWER):
-            await transaction.start()
+        await _in_time(connection, transaction.start())
     except Exception as error:
-        connection.terminate()
         raise of_connecting(error) from error
     try:
         yield
@@ -122,11 +120,7 @@ async def _begun(connection: Connection) -> AsyncGenerator[None]:
         await _roll_back(connection, transaction)
         raise
     try:
-        async with asyncio.timeout(ANSWER):
-            await transaction.commit()
-    except TimeoutError as error:
-        connection.terminate()
-        raise translated(error) from error
+        await _in_time(connection, transaction.commit())
     except Exception as error:
         raise translated(error) from error
 
@@ -136,8 +130,18 @@ async def _roll_back(connection: Connection, transaction: Transaction) -> None:
     try:
         if not connection.is_closed():
             # Briefly: this may be a time-out of the task, which is to end.
-            async with asyncio.timeout(GOODBYE):
-                await transaction.rollback()
+            await _in_time(connection, transaction.rollback(), GOODBYE)
     except Exception as error:
         log.debug("a connection had to be ended, to roll back on it: %s", error)
+
+
+async def _in_time(
+    connection: Connection, step: Coroutine[Any, Any, None], seconds: float = ANSWER
+) -> None:
+    """Where it does not end well, nobody knows in what state the connection is: it is ended."""
+    try:
+        async with asyncio.timeout(seconds):
+            await step
+    except BaseException:
         connection.terminate()
+        raise
