@@ -159,11 +159,12 @@ async def every_verb(driver: PostgresDriver) -> None:
     assert len(taken) == 10
     assert not (await driver.extend(taken)).lost
     acks = [Ack(delivery, record(delivery)) for delivery in taken[:5]]
-    dead = [DeadLetter(delivery, FAILURE, record(delivery)) for delivery in taken[5:7]]
-    rest = [Retry(taken[7], 0.0, FAILURE), Release(taken[8]), Ack(taken[9])]
+    dead: list[Outcome] = [
+        DeadLetter(delivery, FAILURE, record(delivery)) for delivery in taken[5:7]
+    ]
+    rest: list[Outcome] = [Retry(taken[7], 0.0, FAILURE), Release(taken[8]), Ack(taken[9])]
     assert not (await driver.settle(acks)).lost
-    outcomes: list[Outcome] = [*dead, *rest]
-    assert not (await driver.settle(outcomes)).lost
+    assert not (await driver.settle([*dead, *rest])).lost
     assert await driver.dequeue(["later"], limit=10, wait=0.01) == ()
     assert await driver.result(taken[0].ref, 0.0) is not None
     await driver.store([record(taken[0])])
@@ -188,6 +189,13 @@ async def test_no_statement_reads_all_that_waits(known: Room, pgbouncer: bool, k
         await it.driver.dequeue(["later"], limit=10, wait=0.01)
         (plan,) = it.plans(sql.next_due)
         assert blocks(plan) < 20
+
+
+async def test_sending_looks_up_each_record_by_its_key(hardly_known: Room) -> None:
+    async with explained(hardly_known) as it:
+        for _ in range(2):
+            await it.driver.enqueue([message() for _ in range(10)])
+        check(it.plans(it.driver._sql.enqueue), 2)
 
 
 QUEUES: Final = {

@@ -114,7 +114,7 @@ async def test_what_has_expired_is_not_shown_until_it_is_cleared_away(
         assert await driver.retry_dead([delivery.ref]) == ()
         assert await driver.delete([delivery.ref]) == ()
     for state in ("dead", "completed"):
-        assert (await driver.list(state, None, 10)).tasks == ()  # type: ignore[arg-type]
+        assert (await driver.list(state, None, 10)).tasks == ()
     (stats,) = await driver.stats(["mail"])
     assert stats.dead == 0
     assert counts(database) == [2, 1, 1]
