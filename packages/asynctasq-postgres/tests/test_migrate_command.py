@@ -20,7 +20,7 @@ from .servers.single import Single, few_rights
 TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
 THOSE_TABLES = "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'"
 STEPS = "   1  tasks\n   2  upkeep\n"
-ODD = ("--postgres-queue-table", 'it\'s a \\ "queue" {dead}')
+ODD = {"queue_table": 'it\'s a \\ "queue" {dead}', "dead_letter_table": 'it\'s \\ "dead" $1'}
 
 
 @pytest.fixture(scope="module")
