@@ -16,7 +16,7 @@ import msgspec
 
 import asynctasq
 from asynctasq.codec import Envelope, encode_envelope
-from asynctasq.driver import Context, Message, Secret
+from asynctasq.driver import Context, Failure, Message, Secret
 from asynctasq.errors import DriverError, DriverUnavailable, OutcomeUnknown
 from asynctasq.worker import Worker
 from asynctasq_drivers.postgres import PostgresDriver, PostgresOptions
@@ -122,6 +122,7 @@ class Load:
             record = await again(partial(self.driver.result, message.ref, PATIENCE))
             assert record, f"{message.id} is lost, or has not ended"
             assert record.state == "completed"
+            assert not isinstance(record.value, Failure), "its outcome was refused at first"
         (left,) = await again(partial(self.driver.stats, [self.queue]))
         assert (left.pending, left.scheduled, left.running, left.dead) == (0, 0, 0, 0)
 

@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
+import asyncpg
 import pytest
 
 from asynctasq.driver import Ack, Context, Message, Record, Secret, TaskRef
 from asynctasq.errors import DriverError
-from asynctasq_drivers.postgres import PostgresDriver, PostgresOptions
+from asynctasq_drivers.postgres import PostgresDriver, PostgresOptions, _lifecycle
 
 from .load import driver_on
 from .servers.own import ask, at, wait_for
@@ -20,6 +21,7 @@ from .servers.own import ask, at, wait_for
 pytestmark = [pytest.mark.asyncio, pytest.mark.concurrent]
 
 LEFT = "SELECT query FROM pg_stat_activity WHERE datname = %s"
+WAITS = f"{LEFT} AND wait_event_type = 'Lock'"
 
 
 @pytest.fixture
@@ -76,6 +78,23 @@ async def test_a_close_lets_what_is_under_way_end_and_refuses_the_rest(
     async with driver_on(watched) as other:
         stored = [await other.get(each.ref) is not None for each in sent]
     assert stored == told
+
+
+async def test_a_statement_that_outlasts_a_close_leaves_no_connection_behind(
+    watched: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_lifecycle, "LAST_WAIT", 0.1)
+    async with driver_on(watched) as driver:
+        locked = await asyncpg.connect(watched)
+        async with locked.transaction():
+            await locked.execute("LOCK TABLE task_queue")
+            sending = asyncio.ensure_future(driver.enqueue([message()]))
+            name, other = watched.rpartition("/")[2], at(watched, "postgres")
+            await asyncio.to_thread(wait_for, lambda: ask(other, WAITS, name), "a lock is awaited")
+            await driver.close()
+            assert not sending.done()
+        await locked.close()
+        assert (await sending).stored
 
 
 @pytest.mark.parametrize("turns", range(0, 60, 3))

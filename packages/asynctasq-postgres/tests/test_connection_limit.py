@@ -10,7 +10,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from asynctasq.driver import Ack, Context, Message, Secret
+from asynctasq.driver import Ack, Context, Message, Record, Secret
 from asynctasq.errors import DriverUnavailable, OutcomeUnknown
 from asynctasq_drivers.postgres import PostgresDriver, PostgresOptions
 from tools.backends import Room
@@ -130,6 +130,19 @@ async def test_however_many_calls_there_are_each_is_answered_with_the_one_connec
             assert len(held) == calls
             settled = await asyncio.gather(*(driver.settle([Ack(each)]) for each in held))
             assert not any(each.lost for each in settled)
+
+
+async def test_who_waits_without_a_connection_to_be_told_on_looks_by_itself(
+    driver: PostgresDriver, others: Others
+) -> None:
+    others.take_all()
+    sent = Message(queue="mail", body=b"", visibility_timeout=60.0, delay=0.5)
+    await driver.enqueue([sent])
+    ended = asyncio.ensure_future(driver.result(sent.ref, 20))
+    (held,) = await driver.dequeue(["mail"], limit=1, wait=20)
+    record = Record(sent.ref, "completed", b"", 60.0)
+    await driver.settle([Ack(held, record)])
+    assert await ended == record
 
 
 @pytest.mark.parametrize("spared", [4, 8])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from time import monotonic
 
 import pytest
 
 from asynctasq.driver import Message
+from asynctasq.errors import OutcomeUnknown
 from asynctasq_drivers.postgres._wakes import LOOK_AGAIN
 from tools.backends import Room
 
@@ -39,6 +41,23 @@ async def test_connections_that_the_server_ends_are_made_anew_and_nothing_is_los
         await load.ends()
         print(f"{len(load.confirmed)} tasks")
     assert load.run_again() == {}, "no lease has ended: none of them has a reason"
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_what_is_sent_just_when_connections_end_is_stored_unless_it_says_that_nobody_knows(
+    room: Room, turns: int
+) -> None:
+    async with driver_on(room.url) as driver:
+        await driver.stats()
+        assert terminate_all(room) == 1  # while this loop cannot hear of it
+        for _ in range(turns):  # in the first it hears that, in the second that nothing follows
+            await asyncio.sleep(0)
+        sent = Message(queue="mail", body=b"", visibility_timeout=60.0)
+        if turns < 2:
+            with suppress(OutcomeUnknown):
+                await driver.enqueue([sent])
+        await driver.enqueue([sent])
+        assert len(await driver.dequeue(["mail"], limit=9, wait=0)) == 1
 
 
 async def test_a_server_that_stands_still_for_seconds_costs_nothing_but_them(room: Room) -> None:
