@@ -43,9 +43,9 @@ SET: Final = "UPDATE pg_class SET reltuples = {}, relpages = {} WHERE oid IN ({}
 STATISTICS: Final = {
     "never analysed": SET.format(-1, 0, OURS),
     "analysed while hardly anything waited": SET.format(5, 400, OURS),
+    "analysed while empty": SET.format(0, 400, OURS),
     "analysed": "ANALYZE",
 }
-EMPTY: Final = {"analysed while empty": SET.format(0, 1, OURS)}
 FAILURE: Final = Failure("ValueError", "no", "Traceback")
 DEFAULT: Final = Context()
 
@@ -72,12 +72,6 @@ def filled(room: Room) -> Room:
 @pytest.fixture(params=STATISTICS.values(), ids=[*STATISTICS])
 def known(request: pytest.FixtureRequest, filled: Room) -> Room:
     """With statistics that may mislead the planner."""
-    return with_statistics(filled, request.param)
-
-
-@pytest.fixture(params=[*STATISTICS.values(), *EMPTY.values()], ids=[*STATISTICS, *EMPTY])
-def hardly_known(request: pytest.FixtureRequest, filled: Room) -> Room:
-    """With those that tell nothing at all, too."""
     return with_statistics(filled, request.param)
 
 
@@ -191,8 +185,8 @@ async def test_no_statement_reads_all_that_waits(known: Room, pgbouncer: bool, k
         assert blocks(plan) < 20
 
 
-async def test_sending_looks_up_each_record_by_its_key(hardly_known: Room) -> None:
-    async with explained(hardly_known) as it:
+async def test_sending_looks_up_each_record_by_its_key(known: Room) -> None:
+    async with explained(known) as it:
         for _ in range(2):
             await it.driver.enqueue([message() for _ in range(10)])
         check(it.plans(it.driver._sql.enqueue), 2)
@@ -209,9 +203,9 @@ QUEUES: Final = {
 @pytest.mark.parametrize("pgbouncer", [False, True])
 @pytest.mark.parametrize("queues", QUEUES.values(), ids=[*QUEUES])
 async def test_the_order_of_hand_outs_comes_from_the_index(
-    hardly_known: Room, pgbouncer: bool, queues: list[str]
+    known: Room, pgbouncer: bool, queues: list[str]
 ) -> None:
-    async with explained(hardly_known, pgbouncer=pgbouncer) as it:
+    async with explained(known, pgbouncer=pgbouncer) as it:
         for _ in range(3):
             taken = await it.driver.dequeue(queues, limit=20, wait=0.0)
             await it.driver.settle([Release(delivery) for delivery in taken])
