@@ -29,7 +29,7 @@ PAIRS: Final = {
 pytestmark = pytest.mark.asyncio
 
 
-@pytest.fixture(params=PAIRS.values(), ids=PAIRS)
+@pytest.fixture(params=PAIRS.values(), ids=[*PAIRS])
 def tables(request: pytest.FixtureRequest, database: str) -> list[dict[str, str]]:
     """Of two installations, in schemas that are there."""
     for schema in ("a", "b"):

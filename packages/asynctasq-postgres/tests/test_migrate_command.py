@@ -91,17 +91,17 @@ def test_only_what_is_pending_is_shown(tmp_path: Path, database: str) -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("flags", [(), ODD], ids=["usual names", "odd names"])
+@pytest.mark.parametrize("names", [{}, ODD], ids=["usual names", "odd names"])
 async def test_the_sql_that_is_shown_does_all_by_hand(
-    tmp_path: Path, single: Single, flags: tuple[str, ...]
+    tmp_path: Path, single: Single, names: dict[str, str]
 ) -> None:
-    options = {"queue_table": flags[1]} if flags else {}
+    flags = [f"--postgres-{option.replace('_', '-')}={name}" for option, name in names.items()]
     code, shown = migrate(tmp_path, single.url, "--sql", *flags)
     assert code == 0
     by_psql(single.other_url, shown)
     assert migrate(tmp_path, single.url, "--check", *flags) == (0, "the schema is up to date\n")
     for auto_migrate in (True, False):
-        async with opened(single.url, auto_migrate=auto_migrate, **options) as driver:
+        async with opened(single.url, auto_migrate=auto_migrate, **names) as driver:
             await works(driver)
 
 

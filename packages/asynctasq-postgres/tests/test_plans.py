@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 import pytest
 
-from asynctasq.driver import Ack, Context, DeadLetter, Failure, Release, Retry
+from asynctasq.driver import Ack, Context, DeadLetter, Failure, Outcome, Release, Retry
 from asynctasq_drivers.postgres import PostgresDriver
 from tools.backends import Room
 
@@ -69,7 +69,7 @@ def filled(room: Room) -> Room:
     return room
 
 
-@pytest.fixture(params=STATISTICS.values(), ids=STATISTICS)
+@pytest.fixture(params=STATISTICS.values(), ids=[*STATISTICS])
 def known(request: pytest.FixtureRequest, filled: Room) -> Room:
     """With statistics that may mislead the planner."""
     return with_statistics(filled, request.param)
@@ -159,8 +159,10 @@ async def every_verb(driver: PostgresDriver) -> None:
     assert len(taken) == 10
     assert not (await driver.extend(taken)).lost
     acks = [Ack(delivery, record(delivery)) for delivery in taken[:5]]
-    dead = [DeadLetter(delivery, FAILURE, record(delivery)) for delivery in taken[5:7]]
-    rest = [Retry(taken[7], 0.0, FAILURE), Release(taken[8]), Ack(taken[9])]
+    dead: list[Outcome] = [
+        DeadLetter(delivery, FAILURE, record(delivery)) for delivery in taken[5:7]
+    ]
+    rest: list[Outcome] = [Retry(taken[7], 0.0, FAILURE), Release(taken[8]), Ack(taken[9])]
     assert not (await driver.settle(acks)).lost
     assert not (await driver.settle([*dead, *rest])).lost
     assert await driver.dequeue(["later"], limit=10, wait=0.01) == ()
@@ -189,6 +191,13 @@ async def test_no_statement_reads_all_that_waits(known: Room, pgbouncer: bool, k
         assert blocks(plan) < 20
 
 
+async def test_sending_looks_up_each_record_by_its_key(hardly_known: Room) -> None:
+    async with explained(hardly_known) as it:
+        for _ in range(2):
+            await it.driver.enqueue([message() for _ in range(10)])
+        check(it.plans(it.driver._sql.enqueue), 2)
+
+
 QUEUES: Final = {
     "one of many": ["mail"],
     "several": ["nobody", "few", "later", "many-1", "many-2", "mail"],
@@ -198,7 +207,7 @@ QUEUES: Final = {
 
 
 @pytest.mark.parametrize("pgbouncer", [False, True])
-@pytest.mark.parametrize("queues", QUEUES.values(), ids=QUEUES)
+@pytest.mark.parametrize("queues", QUEUES.values(), ids=[*QUEUES])
 async def test_the_order_of_hand_outs_comes_from_the_index(
     hardly_known: Room, pgbouncer: bool, queues: list[str]
 ) -> None:
@@ -218,7 +227,7 @@ async def test_the_order_of_hand_outs_comes_from_the_index(
 
 async def test_taking_costs_the_same_with_a_thousand_times_as_many_waiting(filled: Room) -> None:
     ask(filled, "ANALYZE")
-    names = {"queue_table": "small", "dead_letter_table": "small_dead"}
+    names: dict[str, Any] = {"queue_table": "small", "dead_letter_table": "small_dead"}
     async with explained(filled) as large, explained(filled, **names) as small:
         for driver in (large.driver, small.driver):
             await driver.enqueue([message(queue="new") for _ in range(1000)])

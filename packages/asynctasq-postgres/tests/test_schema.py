@@ -18,7 +18,11 @@ from .drivers import made, message, opened, works
 from .servers.own import ask, wait_for
 
 TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
-LOCK_WAITS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+ASKING = """
+SELECT count(*)
+FROM pg_stat_activity
+WHERE datname = current_database() AND query LIKE 'SELECT pg_try_advisory_xact_lock%'
+"""
 OPEN = """
 import asyncio, sys
 from asynctasq.driver import Context, Message, Secret
@@ -92,7 +96,7 @@ async def test_who_waited_while_another_migrated_applies_nothing(database: str) 
         somebody.execute("SELECT pg_advisory_xact_lock(%s)", (lock,))
         both = [asyncio.ensure_future(made(database).migrate()) for _ in range(2)]
         await asyncio.to_thread(
-            wait_for, lambda: ask(database, LOCK_WAITS) == [2], "both have seen what is pending"
+            wait_for, lambda: ask(database, ASKING) == [2], "both have seen what is pending"
         )
     applied = [[step.version for step in steps] for steps in await asyncio.gather(*both)]
     assert sorted(applied) == [[], [*range(1, newest(made(database)) + 1)]]

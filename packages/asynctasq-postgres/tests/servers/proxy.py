@@ -32,8 +32,8 @@ class Proxy:
         self._port = 0
         self._door = self._bind()
         self._port = self._door.getsockname()[1]
-        self._to_lose, self._word = 0, b""
-        self._silent = False
+        self._to_lose, self._word, self._whole = 0, b"", False
+        self._silent, self._until_silent = False, 0
         self.lost = 0
         """How many answers it has lost."""
         self.delay = 0.0
@@ -57,27 +57,29 @@ class Proxy:
         """End every connection, and refuse new ones."""
         self._do(self._deafen())
 
-    def swallow(self) -> None:
+    def swallow(self, after: int = 0) -> None:
         """Answer nothing more, as a network that drops all: whatever anybody says is gone.
 
-        Connections stay open, also at the server where a client leaves; new ones are taken, and
-        the server does not hear of them. `heal` and `cut` end them all.
+        So many chunks of answers still pass. Connections stay open, also at the server where a
+        client leaves; new ones are taken, and the server does not hear of them. `heal` and `cut`
+        end them all.
         """
-        self._do(self._fall_silent())
+        self._do(self._fall_silent(after))
 
     def heal(self) -> None:
         """Take connections, on the same port as before, and carry what they say."""
         self._do(self._listen())
 
-    def lose_replies(self, count: int = 1, to: bytes = b"") -> None:
+    def lose_replies(self, count: int = 1, to: bytes = b"", *, whole: bool = False) -> None:
         """So many times: let a statement run, swallow what answers it, and end its connection.
 
-        Only statements count whose SQL has those bytes, such as `b"INSERT"` or `b"COMMIT"`, when
-        they are run, not when they are prepared. The server has done them by then, and ended the
+        Only statements count whose SQL has those bytes, such as `b"INSERT"`, or is nothing else,
+        as `b"COMMIT"` has to be that is not of `READ COMMITTED`, when they are run, not when they
+        are prepared. The server has done them by then, and ended the
         transaction unless a block goes on. Not over TLS, where nothing can be read. 0: lose none
         any more.
         """
-        self._do(self._arm(count, to))
+        self._do(self._arm(count, to, whole))
 
     def close(self) -> None:
         """End every connection, and itself."""
@@ -90,8 +92,11 @@ class Proxy:
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    async def _arm(self, count: int, word: bytes) -> None:
-        self._to_lose, self._word = count, word
+    async def _arm(self, count: int, word: bytes, whole: bool) -> None:
+        self._to_lose, self._word, self._whole = count, word, whole
+
+    def _is_meant(self, sql: bytes) -> bool:
+        return sql.rstrip(b";") == self._word if self._whole else self._word in sql
 
     def _bind(self) -> socket.socket:
         """A port that is ours, and refuses connections as long as nobody listens."""
@@ -101,8 +106,13 @@ class Proxy:
         door.setblocking(False)
         return door
 
-    async def _fall_silent(self) -> None:
-        self._silent = True
+    async def _fall_silent(self, after: int) -> None:
+        self._until_silent, self._silent = after, not after
+
+    def _passed(self) -> None:
+        """An answer; the last one, perhaps."""
+        self._until_silent -= 1
+        self._silent = self._silent or not self._until_silent
 
     async def _listen(self) -> None:
         if self._silent:  # each connection has lost something
@@ -163,7 +173,7 @@ class Proxy:
     ) -> None:
         while data := await self._hear(client):
             for sql, group in talk.asks(data):
-                if self._to_lose > 0 and self._word in sql and talk.losing is None:
+                if self._to_lose > 0 and self._is_meant(sql) and talk.losing is None:
                     self._to_lose -= 1
                     talk.losing = group
             await self._loop.sock_sendall(server, data)
@@ -174,6 +184,7 @@ class Proxy:
         while data := await self._hear(server):
             passing, lost = talk.answers(data)
             await self._loop.sock_sendall(client, passing)
+            self._passed()
             if lost:
                 self.lost += 1
                 return

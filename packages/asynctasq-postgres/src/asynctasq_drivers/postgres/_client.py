@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 # It has no types of its own that a strict checker could read.
@@ -31,6 +33,9 @@ _UNSENT: Final = (
     "not connected",
 )
 """How asyncpg begins to say that it has sent nothing; a newer one may say it in other words."""
+
+_ELSEWHERE: Final = (OSError, TimeoutError, WrongServer, _asyncpg.CannotConnectNowError)
+"""Why another server is tried."""
 
 Listener = Callable[[Any, int, str, str], None]
 
@@ -96,15 +101,33 @@ async def connect(dsn: str, settings: Mapping[str, str], *, prepares: bool) -> C
     options = dict(settings)
     if "application_name" not in dsn:
         options["application_name"] = "asynctasq"
-    connection: Connection = await _asyncpg.connect(
-        dsn,
-        timeout=CONNECT,
-        server_settings=options,
-        statement_cache_size=100 if prepares else 0,
-        max_cached_statement_lifetime=0,
-        target_session_attrs=None if "target_session_attrs" in dsn else "read-write",
-    )
+    told = {
+        "server_settings": options,
+        "statement_cache_size": 100 if prepares else 0,
+        "max_cached_statement_lifetime": 0,
+    }
+    if "target_session_attrs" in dsn:
+        return await _connected(dsn, CONNECT, told)
+    # One by one: left to itself, asyncpg gives all of its time to one that is silent.
+    *others, last = _servers(dsn)
+    for server in others:
+        with suppress(*_ELSEWHERE):
+            return await _connected(server, CONNECT / (len(others) + 1), told)
+    return await _connected(last, CONNECT / (len(others) + 1), told)
+
+
+async def _connected(dsn: str, seconds: float, told: Mapping[str, Any]) -> Connection:
+    attributes = {} if "target_session_attrs" in dsn else {"target_session_attrs": "read-write"}
+    connection: Connection = await _asyncpg.connect(dsn, timeout=seconds, **attributes, **told)
     return connection
+
+
+def _servers(dsn: str) -> list[str]:
+    """A DSN for each of them."""
+    scheme, _, rest = dsn.partition("://")
+    places, path = re.split(r"(?=[/?#])", rest + "/" * (not re.search("[/?#]", rest)), maxsplit=1)
+    user, at, hosts = places.rpartition("@")
+    return [f"{scheme}://{user}{at}{host}{path}" for host in hosts.split(",")]
 
 
 def sqlstate(error: BaseException) -> str:

@@ -42,8 +42,7 @@ PURGED_AT_ONCE: Final = 5_000
 MOST_IN_DOUBT: Final = 10_000
 SHORTEST_POLL: Final = 0.05
 LONGEST_POLL: Final = 1.0
-"""Seconds from look to look, where nobody can be told: through PgBouncer, or while the server has no
-connection left for it."""
+"""Seconds from look to look, where nobody can be told: through PgBouncer, or at a limit."""
 SHORTEST_WAIT: Final = 0.01
 """Seconds before the next look, at what is due and in somebody else's hands."""
 
@@ -93,7 +92,7 @@ class PostgresDriver(PostgresTransactions):
             undo = (sql.undo_enqueue, columns[:2]) if again else None
             try:
                 await self._send(sql.enqueue, *columns, then=undo, ids=ids)
-            except OutcomeUnknown:
+            except (OutcomeUnknown, asyncio.CancelledError):
                 if len(self._in_doubt) < MOST_IN_DOUBT:
                     self._in_doubt.update(ids)
                 raise

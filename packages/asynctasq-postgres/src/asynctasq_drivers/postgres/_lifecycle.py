@@ -97,11 +97,13 @@ class Lifecycle:
         self._wakes = Wakes(names, self._plain)
         sql, lock = self._sql, names.awaited_lock
         # As statements of our own, which tell nobody, they may still run while the driver closes.
-        tell = partial(self._send, sql.notify, names.channel)
+        # A crowd of senders is not to hold up what wakes those who would take what they send.
+        send = partial(self._send, urgent=True)
+        tell = partial(send, sql.notify, names.channel)
         self._news = News(tell, SOON)
-        tell_results = partial(self._send, sql.notify_awaited, names.results_channel)
+        tell_results = partial(send, sql.notify_awaited, names.results_channel)
         self._results_news = News(lambda parts: tell_results(parts, lock), RESULTS_SOON)
-        self._commits = Commits(partial(self._send, sql.committed), self._announce)
+        self._commits = Commits(partial(send, sql.committed), self._announce)
         self._opened = True
 
     def _connected(self) -> Coroutine[Any, Any, Connection]:

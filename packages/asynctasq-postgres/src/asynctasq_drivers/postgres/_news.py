@@ -66,6 +66,7 @@ class News:
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
 
 
 def _parts(words: Iterable[str]) -> list[str]:

@@ -61,5 +61,5 @@ class PostgresOptions(Struct, frozen=True, kw_only=True):
     ] = True
     postgres_pgbouncer: Annotated[
         bool,
-        Meta(description="behind PgBouncer in transaction mode: no prepared statements, no LISTEN"),
+        Meta(description="behind PgBouncer, in whatever mode: no prepared statements, no LISTEN"),
     ] = False

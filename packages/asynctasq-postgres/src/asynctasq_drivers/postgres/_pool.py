@@ -1,7 +1,7 @@
 """Connections for statements: few, used by one at a time, made when they are needed.
 
 A statement leaves nothing behind on a connection, so nothing is reset when it is given back. Who
-settles or renews goes first, so that no crowd of senders can cost a lease.
+settles, renews or wakes others goes first, so that no crowd of senders can cost a lease.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Pool:
     def give(self, connection: Connection) -> None:
         """Give back what `take` gave, in whatever state it is."""
         self._busy.discard(connection)
-        if self._closed:
+        if self._closed:  # it was in use for longer than `close` waited
             connection.terminate()
         if connection.is_closed():
             self._gone()
@@ -162,7 +162,8 @@ class Pool:
         """Wait for what is under way, for so long at most; then end it, and all connections."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._unused.wait()
+                while not self._unused.is_set():  # somebody may take one before this goes on
+                    await self._unused.wait()
         self._closed = True
         for connection in self._busy:
             connection.terminate()

@@ -6,6 +6,7 @@ that may be renamed by nobody who only changes an option.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -19,6 +20,11 @@ from asynctasq_drivers.postgres._statements import migrations
 
 PATIENCE: Final = "5s"
 """How long a step waits for a table that somebody uses: as long everybody else waits for it."""
+
+STEP: Final = 3600.0
+"""Seconds that a step may take: one that takes longer is better run by hand."""
+LOOK_AGAIN: Final = 0.1
+"""Seconds from one try for the lock to the next, while somebody else migrates."""
 
 _TABLE: Final = """\
 CREATE TABLE IF NOT EXISTS {migrations} (
@@ -86,9 +92,9 @@ async def migrate(connection: Connection, names: Names) -> tuple[Migration, ...]
         return ()
     await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED", timeout=ANSWER)
     try:
-        await connection.fetch("SELECT pg_advisory_xact_lock($1)", names.migrating_lock)
+        await _lock(connection, names.migrating_lock)
         applied = await pending(connection, names)
-        await connection.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'")
+        await connection.execute(f"SET LOCAL lock_timeout = '{PATIENCE}'", timeout=ANSWER)
         await _apply(connection, applied)
     except BaseException:
         if not connection.is_closed():
@@ -98,10 +104,17 @@ async def migrate(connection: Connection, names: Names) -> tuple[Migration, ...]
     return applied
 
 
+async def _lock(connection: Connection, number: int) -> None:
+    """Until nobody else migrates. Asked anew each time, so that a dead server is noticed."""
+    sql = "SELECT pg_try_advisory_xact_lock($1)"
+    while not (await connection.fetch(sql, number, timeout=ANSWER))[0][0]:
+        await asyncio.sleep(LOOK_AGAIN)
+
+
 async def _apply(connection: Connection, pending: Sequence[Migration]) -> None:
     for step in pending:
         try:
-            await connection.execute(step.sql)
+            await connection.execute(step.sql, timeout=STEP)
         except Exception as error:
             if hint := _HINTS.get(sqlstate(error)):
                 told = f"migration {step.version} {step.name}: {error}; {hint}"

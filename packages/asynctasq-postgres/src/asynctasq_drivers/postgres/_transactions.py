@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
+from uuid import UUID
 
-from asynctasq.driver import Ack, Enqueued, Message, check_messages
+from asynctasq.driver import Ack, Context, Enqueued, Message, check_messages
 from asynctasq.errors import DriverUnavailable, Unsupported
 from asynctasq_drivers.postgres._callers import in_transaction_of
 from asynctasq_drivers.postgres._client import ANSWER, Connection, Transaction
 from asynctasq_drivers.postgres._errors import of_connecting, translated
 from asynctasq_drivers.postgres._log import log
+from asynctasq_drivers.postgres._options import PostgresOptions
 from asynctasq_drivers.postgres._outcomes import are_plain, columns_of
 from asynctasq_drivers.postgres._pool import GOODBYE
 from asynctasq_drivers.postgres._rows import message_columns
@@ -26,6 +28,11 @@ _PREPARED: Final = "SELECT quote_ident(name) FROM pg_prepared_statements WHERE f
 
 class PostgresTransactions(PostgresTasks):
     """`JoinsTransaction` and `SettlesInTransaction`."""
+
+    def __init__(self, options: PostgresOptions, context: Context) -> None:
+        super().__init__(options, context)
+        self._ended_in: dict[int, list[UUID]] = {}
+        """Tasks with results, by the id of the connection on whose commit they wait."""
 
     async def enqueue_in(self, connection: Any, messages: Sequence[Message]) -> Enqueued:
         sql = self._running()
@@ -44,18 +51,25 @@ class PostgresTransactions(PostgresTasks):
                 rows = await in_transaction_of(connection, statement, columns)
         except TimeoutError as error:
             raise DriverUnavailable("PostgreSQL did not answer in time, before a commit") from error
-        return bool(rows[0][0])
+        settled = bool(rows[0][0])
+        if settled and ack.record and id(connection) in self._ended_in:
+            self._ended_in[id(connection)].append(ack.delivery.id)
+        return settled
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Any]:
         """A connection without any setting of ours, and a transaction on it."""
         self._running()
         connection = await self._users_pool.take()
+        ended: list[UUID] = []
+        self._ended_in[id(connection)] = ended
         try:
             async with _begun(connection):
                 yield connection
+            self._announce_results(ended)
         finally:
-            await self._give_back_used(connection)
+            del self._ended_in[id(connection)]
+            self._spawn(self._give_back_used(connection))  # nobody has to wait for that
 
     async def _give_back_used(self, connection: Connection) -> None:
         """Without anything that its user has set there."""
@@ -97,10 +111,8 @@ async def _begun(connection: Connection) -> AsyncGenerator[None]:
     # Not the isolation that a database may have for all: a renewed lease would be a conflict.
     transaction = connection.transaction(isolation="read_committed")
     try:
-        async with asyncio.timeout(ANSWER):
-            await transaction.start()
+        await _in_time(connection, transaction.start())
     except Exception as error:
-        connection.terminate()
         raise of_connecting(error) from error
     try:
         yield
@@ -108,11 +120,7 @@ async def _begun(connection: Connection) -> AsyncGenerator[None]:
         await _roll_back(connection, transaction)
         raise
     try:
-        async with asyncio.timeout(ANSWER):
-            await transaction.commit()
-    except TimeoutError as error:
-        connection.terminate()
-        raise translated(error) from error
+        await _in_time(connection, transaction.commit())
     except Exception as error:
         raise translated(error) from error
 
@@ -122,8 +130,18 @@ async def _roll_back(connection: Connection, transaction: Transaction) -> None:
     try:
         if not connection.is_closed():
             # Briefly: this may be a time-out of the task, which is to end.
-            async with asyncio.timeout(GOODBYE):
-                await transaction.rollback()
+            await _in_time(connection, transaction.rollback(), GOODBYE)
     except Exception as error:
         log.debug("a connection had to be ended, to roll back on it: %s", error)
+
+
+async def _in_time(
+    connection: Connection, step: Coroutine[Any, Any, None], seconds: float = ANSWER
+) -> None:
+    """Where it does not end well, nobody knows in what state the connection is: it is ended."""
+    try:
+        async with asyncio.timeout(seconds):
+            await step
+    except BaseException:
         connection.terminate()
+        raise

@@ -1,4 +1,5 @@
 -- Whatever they are, with their records, unless somebody runs them, or they have expired.
+-- IS TRUE: not to be looked for by their expiry.
 WITH asked AS MATERIALIZED (
     SELECT DISTINCT * FROM unnest($1::text[], $2::uuid[]) AS a (queue, id)
 ), waiting AS (
@@ -16,7 +17,7 @@ WITH asked AS MATERIALIZED (
 ), completed AS (
     DELETE FROM {completed} AS c
     USING asked
-    WHERE c.queue = asked.queue AND c.id = asked.id AND c.expires_at > now()
+    WHERE c.queue = asked.queue AND c.id = asked.id AND (c.expires_at > now()) IS TRUE
     RETURNING c.queue, c.id
 ), gone AS (
     SELECT queue, id FROM waiting

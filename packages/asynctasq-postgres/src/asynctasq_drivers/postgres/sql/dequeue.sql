@@ -10,7 +10,7 @@ WHERE t.ctid = ANY (ARRAY(
     CROSS JOIN LATERAL (
         SELECT w.ctid AS place
         FROM {queue} AS w
-        WHERE w.queue = asked.queue AND w.available_at <= now()
+        WHERE w.queue COLLATE "POSIX" = asked.queue AND w.available_at <= now()
             AND w.available_at >= coalesce(asked.mark, '-infinity')
         ORDER BY w.available_at, w.seq
         LIMIT $3

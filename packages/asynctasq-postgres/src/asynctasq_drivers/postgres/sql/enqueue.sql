@@ -1,5 +1,6 @@
 -- Store messages, unless their ids are here, or a record of them is. In a transaction of somebody
--- else, time counts from this statement, not from its beginning.
+-- else, time counts from this statement, not from its beginning. OFFSET 0: a look-up for each, never a
+-- join with all that there is; IS TRUE: not to be looked for by its expiry.
 INSERT INTO {queue}
     (queue, id, due_at, attempt, deliveries, visibility_timeout, enqueued_at, headers, body)
 SELECT
@@ -11,14 +12,17 @@ FROM unnest($1::text[], $2::uuid[], $3::float8[], $4::int[], $5::float8[], $6::t
 WHERE NOT EXISTS (
         SELECT FROM {results} AS r
         WHERE r.queue = m.queue AND r.id = m.id AND (r.expires_at IS NULL OR r.expires_at > now())
+        OFFSET 0
     )
     AND NOT EXISTS (
         SELECT FROM {dead} AS d
         WHERE d.queue = m.queue AND d.id = m.id AND (d.expires_at IS NULL OR d.expires_at > now())
+        OFFSET 0
     )
     AND NOT EXISTS (
         SELECT FROM {completed} AS c
-        WHERE c.queue = m.queue AND c.id = m.id AND c.expires_at > now()
+        WHERE c.queue = m.queue AND c.id = m.id AND (c.expires_at > now()) IS TRUE
+        OFFSET 0
     )
 ORDER BY m.place
 ON CONFLICT DO NOTHING

@@ -1,4 +1,4 @@
--- A task, wherever it is, unless it has expired.
+-- A task, wherever it is, unless it has expired. IS TRUE: not to be looked for by its expiry.
 SELECT
     queue, uuid_send(id),
     CASE
@@ -24,5 +24,5 @@ SELECT
     extract(epoch FROM enqueued_at)::float8, NULL, extract(epoch FROM completed_at)::float8,
     error_type, error, traceback
 FROM {completed}
-WHERE queue = $1 AND id = $2 AND expires_at > now()
+WHERE queue = $1 AND id = $2 AND (expires_at > now()) IS TRUE
 LIMIT 1

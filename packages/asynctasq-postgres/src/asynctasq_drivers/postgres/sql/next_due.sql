@@ -5,7 +5,7 @@ FROM unnest($1::text[]) AS asked (queue)
 CROSS JOIN LATERAL (
     SELECT t.available_at
     FROM {queue} AS t
-    WHERE t.queue = asked.queue AND t.available_at > now() - interval '0.1 second'
+    WHERE t.queue COLLATE "POSIX" = asked.queue AND t.available_at > now() - interval '0.1 second'
     ORDER BY t.available_at
     LIMIT 1
 ) AS soonest

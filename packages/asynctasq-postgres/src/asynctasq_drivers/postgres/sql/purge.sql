@@ -4,7 +4,7 @@ WITH gone AS (
     WHERE ctid = ANY (ARRAY(
         SELECT t.ctid
         FROM {queue} AS t
-        WHERE t.queue = $1 AND t.enqueued_at <= $2
+        WHERE t.queue COLLATE "POSIX" = $1 AND t.enqueued_at <= $2
             AND (t.locked_until IS NULL OR t.locked_until <= now())
         ORDER BY t.available_at, t.seq
         LIMIT $3
