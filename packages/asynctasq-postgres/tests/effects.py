@@ -19,6 +19,18 @@ from asynctasq_drivers.postgres import PostgresDriver
 
 TABLE: Final = "CREATE TABLE effects (step text NOT NULL, task uuid NOT NULL)"
 """Without any constraint that would hide a second one."""
+SLOW: Final = """
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_sleep(seconds) FROM hurdles;
+    RETURN NULL;
+END
+$$;
+CREATE TABLE hurdles (seconds float8);
+CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON effects DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION slow();
+"""
+"""Lets a commit that has written there take as long as `hurdles` says."""
 POINT: Final = "EFFECTS_POINT"
 """The variable that says where."""
 SIGNAL: Final = "EFFECTS_SIGNAL"
@@ -32,6 +44,10 @@ POINTS: Final = (
     "committed",
     "returned",
 )
+
+
+gates: Final[list[asyncio.Event]] = []
+"""What `pay` waits for in its block."""
 
 
 def reach(point: str) -> None:
@@ -54,6 +70,8 @@ async def pay() -> int:
         reach("begun")
         await leave(connection, "pay")
         reach("written")
+        for gate in gates:
+            await gate.wait()
     reach("committed")
     return asynctasq.current().attempt
 

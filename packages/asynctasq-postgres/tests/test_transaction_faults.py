@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import pytest
 
 import asynctasq
-from asynctasq.errors import ResultUnavailable, TaskFailed
+from asynctasq.errors import OutcomeUnknown, ResultUnavailable, TaskFailed
 from asynctasq.worker import Worker
 
 from .effects import TABLE, leave, pay
@@ -24,6 +24,7 @@ Trouble: TypeAlias = Callable[[Any], Awaitable[Any]]
 runs: Counter[str] = Counter()
 trouble: dict[str, Trouble] = {}
 proxies: dict[str, Proxy] = {}
+errors: dict[str, type[Exception]] = {}
 
 
 @asynctasq.task(name="postgres.faults.troubled", queue=QUEUE, retry_delay=0)
@@ -133,8 +134,12 @@ async def unheard(key: str, statement: str) -> int:
     runs[key] += 1
     if runs[key] == 1:
         proxies[key].lose_replies(1, statement.encode())
-    async with asynctasq.transaction() as connection:
-        await leave(connection, "unheard")
+    try:
+        async with asynctasq.transaction() as connection:
+            await leave(connection, "unheard")
+    except Exception as error:
+        errors[key] = type(error)
+        raise
     return asynctasq.current().attempt
 
 
@@ -148,6 +153,7 @@ async def test_a_lost_reply_to_whatever_is_before_the_commit_is_rolled_back(
         handle = await unheard(shop.dsn, statement).dispatch()
         assert await handle.result(timeout=20) == 2
     assert (worker.failed, postgres_proxy.lost - lost) == (1, 1)
+    assert not issubclass(errors[shop.dsn], OutcomeUnknown)
     assert (shop.effects(), shop.tasks()) == (once("unheard", [handle.id]), 0)
 
 
@@ -162,6 +168,7 @@ async def test_a_commit_whose_reply_is_lost_is_not_made_again(
         await until(lambda: told in caplog.text, "its doubt is at an end")
         assert await (await pay().on_queue(QUEUE).dispatch()).result(timeout=20) == 1
     assert (worker.failed, runs[shop.dsn], postgres_proxy.lost - lost) == (0, 1, 1)
+    assert errors[shop.dsn] is OutcomeUnknown
     assert (shop.effects()["unheard", handle.id], shop.tasks()) == (1, 0)
 
 

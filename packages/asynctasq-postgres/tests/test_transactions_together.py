@@ -12,7 +12,7 @@ import asynctasq
 from asynctasq.worker import Worker
 from tools.backends import Room
 
-from .effects import leave, order, pay
+from .effects import SLOW, leave, order, pay
 from .servers.own import ask, at
 from .servers.pgbouncer import pgbouncer
 from .shop import LEASE, QUEUE, Shop, once, until
@@ -40,6 +40,12 @@ async def hold(key: str, seconds: float = 0.0) -> int:
 @asynctasq.task(name="postgres.together.plain", queue=QUEUE)
 async def plain() -> None:
     """Needs no connection of its own."""
+
+
+@asynctasq.task(name="postgres.together.linger", queue=QUEUE)
+async def linger() -> None:
+    """Needs its lease for longer than it is."""
+    await asyncio.sleep(2.5 * LEASE)
 
 
 @pytest.mark.parametrize("isolation", ISOLATIONS)
@@ -98,6 +104,24 @@ async def test_transactions_wait_for_the_only_connection_and_everything_else_goe
 def renewed(shop: Shop, before: dict[object, object]) -> bool:
     now = dict(ask(shop.dsn, "SELECT id, locked_until FROM task_queue"))
     return all(now[id] != ends for id, ends in before.items())
+
+
+async def test_a_commit_that_is_longer_than_all_leases_costs_none_of_them(shop: Shop) -> None:
+    shop.init(keep_completed_tasks=True)
+    ask(shop.dsn, SLOW)
+    ask(shop.dsn, "INSERT INTO hurdles VALUES (%s)", 5 * LEASE)
+    asleep = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+    async with Worker([QUEUE]) as one, Worker([QUEUE]) as other:
+        slow = await pay().on_queue(QUEUE).visibility_timeout(LEASE).dispatch()
+        await until(lambda: ask(shop.dsn, asleep), "it commits")
+        calls = [linger().visibility_timeout(LEASE) for _ in range(12)]
+        for handle in await asynctasq.dispatch_many(calls):
+            await handle.result(timeout=20)
+        assert ask(shop.dsn, asleep), "it is a commit no more"
+        assert await slow.result(timeout=20) == 1
+        await until(lambda: one.completed + other.completed == 13, "all are completed")
+    assert shop.effects() == once("pay", [slow.id])
+    assert (shop.tasks(), shop.interrupted()) == (0, 0)
 
 
 async def test_who_is_stopped_while_it_waits_for_a_connection_gives_its_place_to_others(

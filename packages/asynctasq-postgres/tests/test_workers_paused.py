@@ -6,12 +6,13 @@ import asyncio
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
 from asynctasq.worker import Worker
 
-from .effects import pay
+from .effects import gates, pay
 from .servers.own import ask
 from .shop import LEASE, QUEUE, Shop, once, until
 
@@ -51,6 +52,36 @@ async def test_who_has_lost_its_lease_before_it_acknowledges_commits_nothing(
         assert await asyncio.to_thread(process.wait, 20) == 0
     assert shop.effects() == once("pay", [handle.id])
     assert (shop.tasks(), deliveries(shop)) == (0, [2])
+
+
+async def test_who_has_lost_its_lease_to_somebody_who_still_works_commits_nothing(
+    shop: Shop, gate: asyncio.Event
+) -> None:
+    shop.init(keep_completed_tasks=True)
+    handle = await pay().on_queue(QUEUE).visibility_timeout(LEASE).dispatch()
+    with shop.worker("written", "SIGSTOP") as process:
+        await paused(process)
+        async with Worker([QUEUE]) as successor:
+            held = "SELECT deliveries FROM task_queue"
+            await until(lambda: ask(shop.dsn, held) == [2], "its successor has it")
+            process.send_signal(signal.SIGCONT)
+            told = f"{handle.id} (queue {QUEUE}) was lost"
+            await until(lambda: told in shop.told(), "it is told")
+            assert not shop.effects()
+            gate.set()
+            assert await handle.result(timeout=20) == 1
+            await until(lambda: successor.completed == 1, "its successor has done it")
+    assert shop.effects() == once("pay", [handle.id])
+    assert (shop.tasks(), deliveries(shop)) == (0, [2])
+
+
+@pytest.fixture
+def gate() -> Iterator[asyncio.Event]:
+    """What tasks in this process wait for in their blocks."""
+    made = asyncio.Event()
+    gates.append(made)
+    yield made
+    gates.remove(made)
 
 
 @pytest.mark.parametrize("point", ["settled", "commit under way"])
