@@ -22,7 +22,15 @@ PLANNING: Final[Mapping[str, str]] = {
     "enable_mergejoin": "off",
     "jit": "off",
 }
+ALIVE: Final[Mapping[str, str]] = {
+    # What a client whose machine is gone had locked is free again after two minutes.
+    "tcp_keepalives_idle": "60",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "6",
+}
+"""Of every connection."""
 SETTINGS: Final[Mapping[str, str]] = {
+    **ALIVE,
     **PLANNING,
     "plan_cache_mode": "force_generic_plan",
     "default_transaction_isolation": "read committed",

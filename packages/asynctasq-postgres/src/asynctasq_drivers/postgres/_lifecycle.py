@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from asynctasq.driver import Capabilities, Context, Migration
-from asynctasq.errors import BackendRefused, ConfigError, DriverClosed
+from asynctasq.errors import BackendRefused, DriverClosed
 from asynctasq_drivers.postgres import _schema
 from asynctasq_drivers.postgres._client import ANSWER, Connection, connect
 from asynctasq_drivers.postgres._commits import Commits
 from asynctasq_drivers.postgres._dsn import check_dsn
 from asynctasq_drivers.postgres._errors import of_connecting
-from asynctasq_drivers.postgres._exchange import SETTINGS
+from asynctasq_drivers.postgres._exchange import ALIVE, SETTINGS
 from asynctasq_drivers.postgres._log import log
 from asynctasq_drivers.postgres._names import Names, names_of
 from asynctasq_drivers.postgres._news import News
@@ -43,7 +43,7 @@ class Lifecycle:
     capabilities: Capabilities
 
     def __init__(self, options: PostgresOptions, context: Context) -> None:
-        _check(options)
+        check_dsn(options.postgres_dsn.reveal())
         self._options = options
         self._context = context
         self._names = names_of(options)
@@ -108,13 +108,16 @@ class Lifecycle:
 
     def _connected(self) -> Coroutine[Any, Any, Connection]:
         """A connection for statements of ours."""
-        if self._options.postgres_pgbouncer:  # which lets no settings pass
-            return connect(self._dsn, {}, prepares=False)
-        return connect(self._dsn, SETTINGS, prepares=True)
+        return self._connect(SETTINGS)
 
     def _plain(self) -> Coroutine[Any, Any, Connection]:
         """A connection as a user would make it."""
-        return connect(self._dsn, {}, prepares=not self._options.postgres_pgbouncer)
+        return self._connect(ALIVE)
+
+    def _connect(self, settings: Mapping[str, str]) -> Coroutine[Any, Any, Connection]:
+        if self._options.postgres_pgbouncer:  # which lets no settings pass
+            return connect(self._dsn, {}, prepares=False)
+        return connect(self._dsn, settings, prepares=True)
 
     async def close(self) -> None:
         self._closed = True
@@ -215,15 +218,6 @@ class Lifecycle:
             raise of_connecting(error) from error
         finally:
             await ended(connection)
-
-
-def _check(options: PostgresOptions) -> None:
-    check_dsn(options.postgres_dsn.reveal())
-    if options.postgres_min_pool_size > options.postgres_max_pool_size:
-        raise ConfigError(
-            f"postgres_min_pool_size: {options.postgres_min_pool_size}; expected at most "
-            f"postgres_max_pool_size, which is {options.postgres_max_pool_size}"
-        )
 
 
 async def _prepared(connection: Connection, names: Names, auto_migrate: bool) -> Names:

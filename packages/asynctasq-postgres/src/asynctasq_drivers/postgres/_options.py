@@ -51,7 +51,11 @@ class PostgresOptions(Struct, frozen=True, kw_only=True):
     ] = None
     postgres_min_pool_size: Annotated[
         int,
-        Meta(ge=1, description="connections that a worker keeps; other programs begin with one"),
+        Meta(
+            ge=1,
+            description="connections that a worker keeps, up to postgres_max_pool_size; other "
+            "programs begin with one",
+        ),
     ] = 10
     postgres_max_pool_size: Annotated[
         int, Meta(ge=1, description="most connections for statements, of each instance")

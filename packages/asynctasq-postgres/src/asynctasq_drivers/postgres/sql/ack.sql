@@ -1,11 +1,15 @@
 -- Done: gone, with the record that comes with it. Fenced by token.
+--
+-- How the key is compared, and seq, here and elsewhere: so that rows are found by nothing but the
+-- primary key, one by one. Where vacuum has seen the table empty, PostgreSQL would else read all of
+-- an index, as that costs nothing, and go on with it when a million wait.
 WITH done AS (
     DELETE FROM {queue} AS t
     USING unnest(
         $1::text[], $2::uuid[], $3::bigint[], $4::bigint[],
         $5::smallint[], $6::bytea[], $7::float8[], $8::float8[]
     ) AS g (queue, id, seq, token, kind, value, keep_for, expires)
-    WHERE t.queue = g.queue AND t.id = g.id AND t.seq = g.seq AND t.token = g.token
+    WHERE t.queue = ANY (ARRAY[g.queue]) AND t.id = g.id AND t.seq IS NOT DISTINCT FROM g.seq AND t.token = g.token
         AND t.locked_until IS NOT NULL
     RETURNING g.queue, g.id, g.seq, g.token, g.kind, g.value, g.keep_for, g.expires
 ), kept AS (

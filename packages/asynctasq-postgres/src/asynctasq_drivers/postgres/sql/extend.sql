@@ -1,5 +1,6 @@
 -- Let leases run anew; answers the receipt of each that it holds no more. What somebody's
 -- transaction has locked is skipped.
+-- How the key is compared: see ack.sql.
 WITH given AS MATERIALIZED (
     SELECT *
     FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[]) AS g (queue, id, seq, token)
@@ -9,8 +10,8 @@ WITH given AS MATERIALIZED (
     WHERE t.ctid = ANY (ARRAY(
         SELECT h.ctid
         FROM given AS g
-        JOIN {queue} AS h ON h.queue = g.queue AND h.id = g.id
-        WHERE h.seq = g.seq AND h.token = g.token AND h.locked_until IS NOT NULL
+        JOIN {queue} AS h ON h.queue = ANY (ARRAY[g.queue]) AND h.id = g.id
+        WHERE h.seq IS NOT DISTINCT FROM g.seq AND h.token = g.token AND h.locked_until IS NOT NULL
         FOR UPDATE OF h SKIP LOCKED
     ))
 )
@@ -19,6 +20,6 @@ FROM given AS g
 WHERE NOT EXISTS (
     SELECT
     FROM {queue} AS t
-    WHERE t.queue = g.queue AND t.id = g.id AND t.seq = g.seq AND t.token = g.token
+    WHERE t.queue = ANY (ARRAY[g.queue]) AND t.id = g.id AND t.seq IS NOT DISTINCT FROM g.seq AND t.token = g.token
         AND t.locked_until IS NOT NULL
 )

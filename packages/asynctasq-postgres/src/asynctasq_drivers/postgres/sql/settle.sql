@@ -1,4 +1,5 @@
 -- Outcomes of every kind, in one step. Fenced by token.
+-- How the key is compared: see ack.sql.
 WITH given AS MATERIALIZED (
     SELECT *
     FROM unnest(
@@ -13,7 +14,7 @@ WITH given AS MATERIALIZED (
 ), gone AS (
     DELETE FROM {queue} AS t
     USING given AS g
-    WHERE t.queue = g.queue AND t.id = g.id AND t.seq = g.seq AND t.token = g.token
+    WHERE t.queue = ANY (ARRAY[g.queue]) AND t.id = g.id AND t.seq IS NOT DISTINCT FROM g.seq AND t.token = g.token
         AND t.locked_until IS NOT NULL
         AND g.outcome IN ('ack', 'dead_letter')
     RETURNING
@@ -35,7 +36,7 @@ WITH given AS MATERIALIZED (
         error = coalesce(g.error, t.error),
         traceback = coalesce(g.traceback, t.traceback)
     FROM given AS g
-    WHERE t.queue = g.queue AND t.id = g.id AND t.seq = g.seq AND t.token = g.token
+    WHERE t.queue = ANY (ARRAY[g.queue]) AND t.id = g.id AND t.seq IS NOT DISTINCT FROM g.seq AND t.token = g.token
         AND t.locked_until IS NOT NULL
         AND g.outcome IN ('retry', 'release')
     RETURNING t.seq, t.token
