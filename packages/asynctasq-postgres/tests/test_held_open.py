@@ -98,7 +98,7 @@ async def test_most_looks_begin_there_and_find_all(driver: PostgresDriver) -> No
 
 @pytest.mark.usefixtures("slow")
 async def test_what_comes_back_to_an_earlier_place_is_found_soon(driver: PostgresDriver) -> None:
-    for message in messages(5):  # at five places
+    for message in messages(_low_water.IN_A_ROW + 2):  # at as many places
         await driver.enqueue([message])
     (first,) = await taken(driver, 1)
     for _ in range(_low_water.IN_A_ROW):

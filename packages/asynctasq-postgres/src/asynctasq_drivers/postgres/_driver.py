@@ -12,10 +12,8 @@ import msgspec
 
 from asynctasq.driver import (
     API,
-    Ack,
     Capabilities,
     Context,
-    DeadLetter,
     Delivery,
     Enqueued,
     Message,
@@ -174,12 +172,15 @@ class PostgresDriver(PostgresTransactions):
 
     def _tell_of(self, outcomes: Sequence[Outcome], done: Set[Hashable]) -> None:
         """Somebody may wait for what they brought: a message, or a record."""
-        self._announce(o.delivery.queue for o in outcomes if isinstance(o, (Retry, Release)))
-        self._announce_results(
-            o.delivery.id
-            for o in outcomes
-            if isinstance(o, (Ack, DeadLetter)) and o.record and o.delivery.receipt in done
-        )
+        queues, ended = set[str](), list[UUID]()
+        for outcome in outcomes:
+            delivery = outcome.delivery
+            if isinstance(outcome, (Retry, Release)):
+                queues.add(delivery.queue)
+            elif outcome.record is not None and delivery.receipt in done:
+                ended.append(delivery.id)
+        self._announce(queues)
+        self._announce_results(ended)
 
     async def extend(self, deliveries: Sequence[Delivery]) -> Renewed:
         self._running()

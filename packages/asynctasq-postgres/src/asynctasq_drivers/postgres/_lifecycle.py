@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
 from asynctasq.driver import Capabilities, Context, Migration
 from asynctasq.errors import BackendRefused, DriverClosed
@@ -17,13 +18,13 @@ from asynctasq_drivers.postgres._errors import of_connecting
 from asynctasq_drivers.postgres._exchange import ALIVE, SETTINGS
 from asynctasq_drivers.postgres._log import log
 from asynctasq_drivers.postgres._names import Names, names_of
-from asynctasq_drivers.postgres._news import News
+from asynctasq_drivers.postgres._news import News, parts_of
 from asynctasq_drivers.postgres._options import PostgresOptions
 from asynctasq_drivers.postgres._pool import Pool, ended
 from asynctasq_drivers.postgres._sending import Sender
 from asynctasq_drivers.postgres._statements import Statements
 from asynctasq_drivers.postgres._sweeping import sweep_for_ever
-from asynctasq_drivers.postgres._wakes import Wakes
+from asynctasq_drivers.postgres._wakes import Wakes, word_of
 
 T = TypeVar("T")
 
@@ -95,16 +96,23 @@ class Lifecycle:
     def _start(self, names: Names) -> None:
         self._names, self._sql = names, Statements(names)
         self._wakes = Wakes(names, self._plain)
-        sql, lock = self._sql, names.awaited_lock
         # As statements of our own, which tell nobody, they may still run while the driver closes.
         # A crowd of senders is not to hold up what wakes those who would take what they send.
-        send = partial(self._send, urgent=True)
-        tell = partial(send, sql.notify, names.channel)
-        self._news = News(tell, SOON)
-        tell_results = partial(send, sql.notify_awaited, names.results_channel)
-        self._results_news = News(lambda parts: tell_results(parts, lock), RESULTS_SOON)
-        self._commits = Commits(partial(send, sql.committed), self._announce)
+        self._say = partial(self._send, urgent=True)
+        self._news = News(self._tell, SOON)
+        self._results_news = News(self._tell_of_results, RESULTS_SOON)
+        self._commits = Commits(partial(self._say, self._sql.committed), self._announce)
         self._opened = True
+
+    async def _tell(self, queues: Iterable[str]) -> None:
+        await self._say(self._sql.notify, self._names.channel, parts_of(queues))
+
+    async def _tell_of_results(self, ids: Iterable[UUID]) -> None:
+        """If anybody waits for any."""
+        ((awaited,),) = await self._say(self._sql.awaited, self._names.awaited_lock)
+        if awaited:
+            words = parts_of(map(word_of, ids))
+            await self._say(self._sql.notify, self._names.results_channel, words)
 
     def _connected(self) -> Coroutine[Any, Any, Connection]:
         """A connection for statements of ours."""

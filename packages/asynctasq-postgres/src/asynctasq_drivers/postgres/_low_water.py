@@ -1,9 +1,10 @@
 """Where the next look for messages may begin, while looking from the beginning is slow.
 
-A transaction that somebody holds open for long keeps every row that was deleted since, and each
-look would step over all of them again: the more tasks, the slower each. So, once looks have become
-slow, most begin where the last one found something, and only as many from the beginning as take a
-tenth of the time. What has come back to a place before that is found by those, so late at most.
+Each look steps over what was deleted at the beginning of the line since the last vacuum, and while
+somebody holds a transaction open no vacuum helps: the more tasks, the slower each. So, once looks
+have become slow, most begin where the last one found something, and only as many from the beginning
+as take a tenth of the time. What has come back to a place before that is found by those, so late at
+most.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from datetime import datetime
 from time import monotonic
 from typing import Any, Final
 
-SLOW: Final = 0.05
+SLOW: Final = 0.01
 """Seconds of a look, beside the quickest ones, that are too many."""
 TIMES: Final = 8
 """How many of the quickest looks are too many."""
-IN_A_ROW: Final = 3
+IN_A_ROW: Final = 10
 """How many slow ones are no accident."""
 SHARE: Final = 10
 """A look from the beginning comes after so many times the time that the last one took."""

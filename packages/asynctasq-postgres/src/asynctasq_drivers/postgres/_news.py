@@ -10,29 +10,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Generic, TypeVar
 
 from asynctasq.errors import DriverError
 from asynctasq_drivers.postgres._log import log
 
-Tell: TypeAlias = Callable[[list[str]], Coroutine[Any, Any, Any]]
+T = TypeVar("T")
 
 FULL: Final = 7_900
 """Bytes of a notification at most; PostgreSQL's own limit is 8,000."""
 
 
-class News:
-    """Words to tell: each once, however often it is said meanwhile."""
+class News(Generic[T]):
+    """What is to be told: each once, however often it is said meanwhile."""
 
-    def __init__(self, tell: Tell, pause: float) -> None:
+    def __init__(
+        self, tell: Callable[[Iterable[T]], Coroutine[Any, Any, Any]], pause: float
+    ) -> None:
         self._tell = tell
         self._pause = pause
         """Seconds from one notification to the next."""
-        self._words: dict[str, None] = {}
+        self._words: dict[T, None] = {}
         self._telling: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, words: Iterable[str]) -> None:
+    def add(self, words: Iterable[T]) -> None:
         """Tell these, soon."""
         self._words.update(dict.fromkeys(words))
         if self._timer is None:
@@ -44,9 +46,9 @@ class News:
             words, self._words = self._words, {}
             self._telling = asyncio.ensure_future(self._run(words))
 
-    async def _run(self, words: Iterable[str]) -> None:
+    async def _run(self, words: Iterable[T]) -> None:
         try:
-            await self._tell(_parts(words))
+            await self._tell(words)
         except DriverError as error:  # who waits looks again all the same
             log.debug("a notification could not be sent: %s", error)
         finally:
@@ -69,7 +71,7 @@ class News:
             self._timer = None
 
 
-def _parts(words: Iterable[str]) -> list[str]:
+def parts_of(words: Iterable[str]) -> list[str]:
     """As few notifications as hold them."""
     parts = [""]
     for word in words:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from asynctasq.driver import Ack, Context, DeadLetter, Outcome, Release, Retry
-from asynctasq_drivers.postgres._rows import LONGEST, held_columns, record_row
+from asynctasq_drivers.postgres._rows import LONGEST, held_columns, literal, record_row
 
 
 def are_plain(outcomes: Sequence[Outcome], context: Context) -> bool:
@@ -16,10 +16,11 @@ def are_plain(outcomes: Sequence[Outcome], context: Context) -> bool:
 
 def columns_of(outcomes: Sequence[Outcome], context: Context) -> tuple[Any, ...]:
     """What `ack.sql` takes if they are plain, else what `settle.sql` takes."""
-    held = held_columns(outcome.delivery for outcome in outcomes)
+    held = held_columns([outcome.delivery for outcome in outcomes])
     if are_plain(outcomes, context):
         rows = [record_row(ack.record, None) for ack in outcomes if isinstance(ack, Ack)]
-        return (*held, *map(list, zip(*rows, strict=True)))
+        kinds, values, keeps, expiries = zip(*rows, strict=True)
+        return (*held, literal(kinds), list(values), literal(keeps), literal(expiries))
     completed = context.completed_ttl if context.keep_completed_tasks else None
     dead = context.dead_ttl
     rows = [_row(outcome, completed, dead) for outcome in outcomes]

@@ -44,7 +44,7 @@ class Statements:
         self.store: Final = _sql("store", places)
         self.sweep: Final = _sql("sweep", places)
         self.notify: Final = _sql("notify", places)
-        self.notify_awaited: Final = _sql("notify_awaited", places)
+        self.awaited: Final = _sql("awaited", places)
         self.committed: Final = _sql("committed", places)
 
 

@@ -88,9 +88,9 @@ class PostgresTasks(Lifecycle):
 
     def _announce_results(self, ids: Iterable[UUID]) -> None:
         """These tasks have ended: tell whoever waits for it."""
-        words = [word_of(id) for id in ids]
-        self._wakes.tell(words)
-        self._results_news.add(words)
+        ended = tuple(ids)
+        self._wakes.tell(map(word_of, ended))
+        self._results_news.add(ended)
 
 
 def _after(ref: TaskRef) -> str:

@@ -136,11 +136,11 @@ async def _roll_back(connection: Connection, transaction: Transaction) -> None:
 
 
 async def _in_time(
-    connection: Connection, step: Coroutine[Any, Any, None], seconds: float = ANSWER
+    connection: Connection, step: Coroutine[Any, Any, None], seconds: float | None = None
 ) -> None:
     """Where it does not end well, nobody knows in what state the connection is: it is ended."""
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(ANSWER if seconds is None else seconds):
             await step
     except BaseException:
         connection.terminate()

@@ -130,7 +130,7 @@ class Wakes:
 
     def tell(self, words: Iterable[str]) -> None:
         """Let those here look who wait for one of these."""
-        for word in words:
+        for word in words if self._waiters else ():
             for event in self._waiters.get(word, ()):
                 event.set()
 

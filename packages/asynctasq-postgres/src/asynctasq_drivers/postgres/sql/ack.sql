@@ -6,8 +6,8 @@
 WITH done AS (
     DELETE FROM {queue} AS t
     USING unnest(
-        $1::text[], $2::uuid[], $3::bigint[], $4::bigint[],
-        $5::smallint[], $6::bytea[], $7::float8[], $8::float8[]
+        $1::text::text[], $2::text::uuid[], $3::text::bigint[], $4::text::bigint[],
+        $5::text::smallint[], $6::bytea[], $7::text::float8[], $8::text::float8[]
     ) AS g (queue, id, seq, token, kind, value, keep_for, expires)
     WHERE t.queue = ANY (ARRAY[g.queue]) AND t.id = g.id AND t.seq IS NOT DISTINCT FROM g.seq AND t.token = g.token
         AND t.locked_until IS NOT NULL

@@ -6,7 +6,10 @@ INSERT INTO {queue}
 SELECT
     m.queue, m.id, statement_timestamp() + m.delay * interval '1 second', m.attempt, m.attempt - 1,
     m.visibility_timeout, statement_timestamp(), m.headers, m.body
-FROM unnest($1::text[], $2::uuid[], $3::float8[], $4::int[], $5::float8[], $6::text[], $7::bytea[])
+FROM unnest(
+        $1::text::text[], $2::text::uuid[], $3::text::float8[], $4::text::int[], $5::text::float8[],
+        $6::text[], $7::bytea[]
+    )
     WITH ORDINALITY
     AS m (queue, id, delay, attempt, visibility_timeout, headers, body, place)
 WHERE NOT EXISTS (

@@ -3,7 +3,7 @@
 -- How the key is compared: see ack.sql.
 WITH given AS MATERIALIZED (
     SELECT *
-    FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::bigint[]) AS g (queue, id, seq, token)
+    FROM unnest($1::text::text[], $2::text::uuid[], $3::text::bigint[], $4::text::bigint[]) AS g (queue, id, seq, token)
 ), renewed AS (
     UPDATE {queue} AS t
     SET locked_until = now() + least(t.visibility_timeout, 1e11) * interval '1 second'

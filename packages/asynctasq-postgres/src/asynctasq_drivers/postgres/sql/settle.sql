@@ -3,7 +3,7 @@
 WITH given AS MATERIALIZED (
     SELECT *
     FROM unnest(
-        $1::text[], $2::uuid[], $3::bigint[], $4::bigint[], $5::text[], $6::float8[],
+        $1::text::text[], $2::text::uuid[], $3::text::bigint[], $4::text::bigint[], $5::text[], $6::float8[],
         $7::text[], $8::text[], $9::text[],
         $10::smallint[], $11::bytea[], $12::float8[], $13::float8[]
     ) AS g (

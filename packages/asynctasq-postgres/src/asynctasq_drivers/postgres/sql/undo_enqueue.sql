@@ -2,7 +2,7 @@
 -- sent before, with a reply that was lost, and settled while its row was looked at.
 -- How the key is compared: see ack.sql.
 DELETE FROM {queue} AS t
-USING unnest($1::text[], $2::uuid[]) AS m (queue, id)
+USING unnest($1::text::text[], $2::text::uuid[]) AS m (queue, id)
 WHERE t.queue = ANY (ARRAY[m.queue]) AND t.id = m.id AND t.token = 0
     AND EXISTS (
         SELECT FROM {results} AS r
