@@ -48,7 +48,7 @@ def message_columns(messages: Sequence[Message]) -> tuple[Any, ...]:
 
 def literal(values: Iterable[float | None]) -> str:
     """An array as a text: the client library takes much longer for one with its items."""
-    return "{" + ",".join(["NULL" if value is None else repr(value) for value in values]) + "}"
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
 
 
 def ids_literal(ids: Iterable[UUID]) -> str:
