@@ -107,14 +107,16 @@ class Settler:
 
         Where results live on another backend: first there, then the outcome here.
         """
+        store: ResultStore | None
         if isinstance(self._driver, ResultStore):
-            if committed := [o for o in batch if isinstance(o, Committed)]:
-                await _store(self._driver, committed)
-                return [o for o in batch if not isinstance(o, Committed)]
-            return batch
-        if self._results is not None:
-            await _store(self._results, batch)
-        return [_without_record(o) for o in batch if not isinstance(o, Committed)]
+            store, apart = self._driver, [o for o in batch if isinstance(o, Committed)]
+            left = [o for o in batch if not isinstance(o, Committed)] if apart else batch
+        else:
+            store, apart = self._results, list(batch)
+            left = [_without_record(o) for o in batch if not isinstance(o, Committed)]
+        if store is not None and apart:
+            await _store(store, apart)
+        return left
 
 
 async def _store(results: ResultStore, outcomes: Sequence[Outcome]) -> None:
