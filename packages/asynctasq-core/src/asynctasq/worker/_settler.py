@@ -107,13 +107,14 @@ class Settler:
 
         Where results live on another backend: first there, then the outcome here.
         """
-        store: ResultStore | None
+        committed = [o for o in batch if isinstance(o, Committed)]
+        left = [o for o in batch if not isinstance(o, Committed)] if committed else batch
+        store: ResultStore | None = self._results
+        apart: Sequence[Outcome] = batch
         if isinstance(self._driver, ResultStore):
-            store, apart = self._driver, [o for o in batch if isinstance(o, Committed)]
-            left = [o for o in batch if not isinstance(o, Committed)] if apart else batch
+            store, apart = self._driver, committed
         else:
-            store, apart = self._results, list(batch)
-            left = [_without_record(o) for o in batch if not isinstance(o, Committed)]
+            left = [_without_record(outcome) for outcome in left]
         if store is not None and apart:
             await _store(store, apart)
         return left
