@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from asynctasq.driver import Ack, DeadLetter, Delivery, Failure, Record
-from asynctasq_drivers.postgres import PostgresDriver, _driver, _tasks
+from asynctasq_drivers.postgres import PostgresDriver, _commits, _driver, _tasks
 from asynctasq_drivers.postgres._lifecycle import SOON
 
 from .drivers import message, opened, record, taken
@@ -152,6 +152,26 @@ async def test_a_waiter_is_woken_by_the_commit_and_not_before(
             seconds.append(monotonic() - start)
         assert delivery.id == sent.id
     assert sorted(seconds)[4] < 0.25
+
+
+async def test_a_transaction_that_is_open_for_long_holds_up_the_wakes_of_no_other(
+    driver: PostgresDriver, other: PostgresDriver, database: str
+) -> None:
+    seconds = []
+    with psycopg.connect(database) as long:
+        await driver.enqueue_in(long, [message(queue="long")])
+        for _ in range(5):
+            async with asyncio.timeout(20):
+                while driver._commits._pause < _commits.LONGEST:
+                    await asyncio.sleep(0.01)
+            call = await waiting(other)
+            with psycopg.connect(database) as mine:
+                await driver.enqueue_in(mine, [message()])
+                mine.commit()
+                start = monotonic()
+                await ends(call)
+                seconds.append(monotonic() - start)
+    assert sorted(seconds)[2] < 0.25
 
 
 async def test_a_message_wakes_at_once(driver: PostgresDriver, other: PostgresDriver) -> None:

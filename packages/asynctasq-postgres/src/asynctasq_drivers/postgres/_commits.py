@@ -13,12 +13,15 @@ from typing import Any, Final, TypeAlias
 
 from asynctasq.errors import DriverError
 from asynctasq_drivers.postgres._log import log
+from asynctasq_drivers.postgres._wakes import told
 
 Ask: TypeAlias = Callable[[list[str]], Coroutine[Any, Any, list[Any]]]
 
 FIRST: Final = 0.002
+LATE: Final = 0.02
 LONGEST: Final = 1.0
-"""Seconds from one question to the next."""
+"""Seconds from one question to the next: the first, more than another transaction should wait for,
+and the longest."""
 
 
 class Commits:
@@ -31,10 +34,14 @@ class Commits:
         """What each transaction has brought, by its number."""
         self._asking: asyncio.Task[None] | None = None
         self._pause = FIRST
+        self._fresh = asyncio.Event()
+        """Set where a question is due sooner than it was: not for one that is open for long."""
 
     def watch(self, transaction: str, words: Iterable[str]) -> None:
         """Tell these once it is committed."""
         self._open.setdefault(transaction, set()).update(words)
+        if self._pause > LATE:
+            self._fresh.set()
         self._pause = FIRST
         if self._asking is None:
             self._asking = asyncio.ensure_future(self._run())
@@ -42,7 +49,8 @@ class Commits:
     async def _run(self) -> None:
         try:
             while self._open:
-                await asyncio.sleep(self._pause)
+                await told(self._fresh, self._pause)
+                self._fresh.clear()
                 self._pause = min(1.5 * self._pause, LONGEST)
                 try:
                     await self._look()
