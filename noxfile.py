@@ -179,7 +179,7 @@ def _test(
     words: Sequence[str],
     accept: Sequence[int],
 ) -> None:
-    needed = workspace.needed_by(run.subject, PACKAGES) if run.subject else PACKAGES
+    needed = workspace.tested_with(run.subject, PACKAGES) if run.subject else PACKAGES
     group = "test" if run.subject else "integration"
     extras = ["testing"] if run.subject else workspace.usable_extras(PACKAGES)
     wanted = steps.as_requirements({package: built[package] for package in needed}, extras)

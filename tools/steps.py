@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,9 @@ from tools.uv import UV
 from tools.workspace import ROOT, Package
 
 PINNED = ("--constraints", str(constraints.FILE))
-PARALLEL = ("-n", "auto", "--dist", "loadgroup")
+_CORES = os.cpu_count() or 1
+PARALLEL = ("-n", str(_CORES + (_CORES + 1) // 2), "--dist", "loadgroup")
+"""Three for two cores: they wait for servers as long as they compute."""
 
 
 def empty_room(session: nox.Session) -> Path:

@@ -24,7 +24,8 @@ class Package:
     groups: dict[str, Any] = field(repr=False, compare=False)
     """`[dependency-groups]`: `test` is what its tests need beside the root's."""
     settings: dict[str, Any] = field(repr=False, compare=False)
-    """`[tool.asynctasq]`: `server`, which its tests need, and `client`, which it may import."""
+    """`[tool.asynctasq]`: `server` and `beside`, which its tests need: a server, and packages of
+    ours; and `client`, which it may import."""
 
     @property
     def name(self) -> str:
@@ -116,6 +117,13 @@ def needed_by(package: Package, packages: list[Package]) -> list[Package]:
                 found[name] = by_name[name]
                 queue.append(by_name[name])
     return list(found.values())
+
+
+def tested_with(package: Package, packages: list[Package]) -> list[Package]:
+    """What `needed_by` names, and those that only its tests have beside it."""
+    beside = set(package.settings.get("beside", []))
+    more = [other for other in packages if other.name in beside]
+    return list(dict.fromkeys([*needed_by(package, packages), *more]))
 
 
 def usable_extras(packages: list[Package]) -> list[str]:

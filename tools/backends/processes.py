@@ -72,6 +72,26 @@ def wait_gone(processes: list[Process], seconds: float) -> list[Process]:
     return left
 
 
+def wait_stopped(processes: list[Process], seconds: float) -> list[Process]:
+    """Wait until no thread of them runs any more, at most so many seconds; returns those of which
+    one does. A signal that stops them is only on its way when `send` returns."""
+    limit = time.monotonic() + seconds
+    while left := [process for process in processes if _runs(process)]:
+        if time.monotonic() > limit:
+            break
+        time.sleep(0.001)
+    return left
+
+
+def _runs(process: Process) -> bool:
+    if current(process.pid) != process:
+        return False
+    with suppress(OSError):  # it ends meanwhile
+        threads = (_PROC / str(process.pid) / "task").iterdir()
+        return not all(_fields(thread)[0] in "TZX" for thread in threads)
+    return False
+
+
 def _everyone() -> dict[int, _Seen]:
     numbers = (int(entry.name) for entry in _PROC.iterdir() if entry.name.isdecimal())
     return {pid: seen for pid in numbers if (seen := _look(pid))}
@@ -79,13 +99,18 @@ def _everyone() -> dict[int, _Seen]:
 
 def _look(pid: int) -> _Seen | None:
     try:
-        text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+        fields = _fields(_PROC / str(pid))
     except OSError:
         return None
-    # The second field, the name in brackets, may hold spaces and brackets itself.
-    fields = text.rpartition(")")[2].split()
     process = Process(pid, int(fields[19]))
     return _Seen(process, int(fields[1]), int(fields[3]), fields[0] in "ZX")
+
+
+def _fields(folder: Path) -> list[str]:
+    """What ``stat`` says of a process or a thread, from its state on."""
+    text = (folder / "stat").read_text(encoding="utf-8", errors="replace")
+    # The second field, the name in brackets, may hold spaces and brackets itself.
+    return text.rpartition(")")[2].split()
 
 
 def _stands_in(pid: int, folder: Path) -> bool:

@@ -139,6 +139,8 @@ def _prepare_rabbitmq(data: Path) -> list[Command]:
     cookie.write_text(os.urandom(20).hex(), encoding="ascii")
     cookie.chmod(0o400)
     (data / "plugins").write_text("[].\n", encoding="ascii")
+    (data / "more.conf").touch()
+    (data / "advanced.config").write_text("[].\n", encoding="ascii")
     return []
 
 
@@ -148,18 +150,29 @@ def _serve_rabbitmq(data: Path, port: int) -> Command:
     return Command(("sh", "-c", f'{names} exec "$0"', _program("rabbitmq", "rabbitmq-server")))
 
 
+def _rabbitmq_conf(data: Path, port: int) -> None:
+    """Write it, with what stands in more.conf, where `{tls_port}` is one that is free for that."""
+    more = (data / "more.conf").read_text(encoding="utf-8")
+    places = more.format(tls_port=port + 3, management_port=port + 4)
+    conf = f"listeners.tcp.1 = 127.0.0.1:{port}\n{places}"
+    (data / "rabbitmq.conf").write_text(conf, encoding="utf-8")
+
+
 def _rabbitmq_environment(data: Path, port: int) -> dict[str, str]:
-    (data / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{port}\n", encoding="ascii")
+    _rabbitmq_conf(data, port)
     folders = {name: str(data / name.lower()) for name in ("MNESIA_BASE", "LOG_BASE")}
+    loopback = "-kernel inet_dist_use_interface {127,0,0,1}"
     settings = {
         **folders,
         "NODENAME": f"room{port}@localhost",
         "DIST_PORT": str(port + 1),
         "CONFIG_FILE": str(data / "rabbitmq.conf"),
+        "ADVANCED_CONFIG_FILE": str(data / "advanced.config"),
         "ENABLED_PLUGINS_FILE": str(data / "plugins"),
         "PID_FILE": str(data / "pid"),
         "LOGS": "-",
-        "SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        "SERVER_ADDITIONAL_ERL_ARGS": loopback,
+        "CTL_ERL_ARGS": f"{loopback} -start_epmd false",
     }
     own = {f"RABBITMQ_{name}": value for name, value in settings.items()}
     # As under systemd, the script becomes the server, rather than waiting for it.
@@ -201,7 +214,7 @@ RECIPES = {
         _prepare_rabbitmq,
         _serve_rabbitmq,
         _rabbitmq_environment,
-        ports=3,
+        ports=5,  # its own, that of other nodes, that of names, and those that more.conf may use
         tell_all=True,
     ),
     "redis": Recipe(

@@ -22,8 +22,8 @@ from tools.backends.home import new_folder, tidy
 from tools.backends.processes import Process
 from tools.backends.recipes import RECIPES, Command, Recipe
 
-_PATIENCE = {"start": 45.0, "stop": 15.0, "kill": 5.0}
-_TAIL = 20
+_PATIENCE = {"start": 45.0, "stop": 15.0, "kill": 5.0, "pause": 5.0}
+_TAIL = 60
 Filling = Callable[[Path], list[Command]]
 """The commands that fill an empty data folder, in order."""
 
@@ -65,7 +65,7 @@ class Room:
         commands = (filling or self._recipe.prepare)(self.data)
         account().own([self.data, *self.data.iterdir()])
         for command in commands:
-            self._run(command)
+            self.run(command)
         # After them: PostgreSQL's want the folder empty, and write files of these names.
         for name, text in files.items():
             (self.data / name).write_text(text, encoding="utf-8")
@@ -127,11 +127,41 @@ class Room:
 
     def pause(self) -> None:
         """Let it hang: connections stay open, and nothing is answered."""
-        processes.send(self._family(), signal.SIGSTOP)
+        family = self._family()
+        processes.send(family, signal.SIGSTOP)
+        if left := processes.wait_stopped(family, _PATIENCE["pause"]):
+            raise Failed(f"{self.name}: processes go on after SIGSTOP: {left}")
 
     def resume(self) -> None:
         """Let it go on after `pause`."""
         processes.send(self._family(), signal.SIGCONT)
+
+    def run(self, command: Command, timeout: float | None = None) -> str:
+        """What a program says that is run as the server is, in its data folder.
+
+        Raises `Failed`, also where it takes longer than so many seconds.
+        """
+        who = account()
+        with self._log.open("ab", buffering=0) as log:
+            try:
+                done = subprocess.run(
+                    command.words,
+                    cwd=self.data,
+                    env=self._environment(),
+                    input=command.feed.encode(),
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    start_new_session=True,
+                    check=True,
+                    timeout=timeout,
+                    user=who.user,
+                    group=who.group,
+                    extra_groups=who.others,
+                )
+            except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+                log.write(error.stdout or b"")
+                raise Failed(f"{self.name}: {command.words[0]} failed:\n{self._tail()}") from error
+        return done.stdout.decode()
 
     def remove(self) -> None:
         """Stop it and remove its folder, with all data."""
@@ -183,25 +213,6 @@ class Room:
         lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(f"    {line}" for line in lines[-_TAIL:])
 
-    def _run(self, command: Command) -> None:
-        who = account()
-        with self._log.open("ab") as log:
-            done = subprocess.run(
-                command.words,
-                cwd=self.data,
-                env=self._environment(),
-                input=command.feed.encode(),
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                check=False,
-                user=who.user,
-                group=who.group,
-                extra_groups=who.others,
-            )
-        if done.returncode:
-            raise Failed(f"{self.name}: {command.words[0]} failed:\n{self._tail()}")
-
     def _record(self) -> None:
         content = {
             "name": self.name,
@@ -249,7 +260,8 @@ def private(
     It may be stopped, killed and paused at will, and is removed at the end. Raises `Failed`.
     More arguments stand before its own (RabbitMQ, which a shell starts, takes none), with `{port}`
     and `{next_port}` filled in; Redis needs the second only in a cluster. The files are in its data
-    folder, in which it runs. Other commands may fill that, as with a copy of another server's.
+    folder, in which it runs: RabbitMQ's `more.conf` there may name `{tls_port}` and
+    `{management_port}`. Other commands may fill that folder, as with a copy of another server's.
     """
     room = create(name, processes.current(os.getpid()), arguments, files, filling)
     try:

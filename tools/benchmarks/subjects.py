@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from asynctasq.driver import Capabilities
+from asynctasq.driver import Capabilities, ResultStore
 from asynctasq.plugins import driver_class
 from tools import workspace
 from tools.backends import private
@@ -68,7 +68,9 @@ class Subject:
     @property
     def results_stored(self) -> bool:
         """Whether workers store what tasks return."""
-        return self.given.get("store_results", "true").lower() in {"true", "1", "yes", "on"}
+        asked = self.given.get("store_results", "true").lower() in {"true", "1", "yes", "on"}
+        can = issubclass(driver_class(self.driver), ResultStore) or "result_driver" in self.given
+        return asked and can
 
     def options(self, folder: Path, url: str | None = None) -> dict[str, str]:
         """Those of core and driver, for that folder; by another way to its server, if given."""
