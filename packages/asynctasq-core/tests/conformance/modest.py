@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from msgspec import Struct, msgpack, structs
 
@@ -53,6 +53,7 @@ class Envelope(Struct, frozen=True):
     attempt: int
     before: int
     """Deliveries of the copies before it."""
+    origin: str
     visibility_timeout: float
     headers: Mapping[str, str]
     body: bytes
@@ -97,7 +98,7 @@ class ModestDriver:
 
     async def enqueue(self, messages: Sequence[Message]) -> Enqueued:
         check_messages(messages, self.capabilities)
-        await self._inner.enqueue([_copy(m, m.attempt, m.delay, m.attempt - 1) for m in messages])
+        await self._inner.enqueue([_sent(message) for message in messages])
         return Enqueued(tuple(message.id for message in messages))
 
     async def dequeue(
@@ -141,8 +142,9 @@ class ModestDriver:
     async def _replace(
         self, held: Delivery, delivery: Delivery, attempts: int, delay: float
     ) -> None:
-        new = _copy(delivery, delivery.attempt + attempts, delay, delivery.deliveries)
-        await self._inner.enqueue([new])
+        origin = str(delivery.origin)
+        copy = _copy(delivery, delivery.attempt + attempts, delivery.deliveries, origin)
+        await self._inner.enqueue([_message(delivery.queue, copy, delay)])
         await asyncio.sleep(0)
         await self._inner.settle([Ack(held)])
 
@@ -199,14 +201,19 @@ class ModestDriver:
                 return None
 
 
-def _copy(message: Message, attempt: int, delay: float, before: int) -> Message:
+def _copy(message: Message, attempt: int, before: int, origin: str) -> Envelope:
     lease, headers = message.visibility_timeout, message.headers
-    envelope = Envelope(message.id, attempt, before, lease, headers, message.body)
-    return _message(message.queue, envelope, delay)
+    return Envelope(message.id, attempt, before, origin, lease, headers, message.body)
+
+
+def _sent(message: Message) -> Message:
+    copy = _copy(message, message.attempt, message.attempt - 1, uuid4().hex)
+    return _message(message.queue, copy, message.delay)
 
 
 def _anew(stored: StoredTask) -> Message:
-    return _message(stored.ref.queue, structs.replace(_envelope(stored), attempt=1, before=0), 0.0)
+    copy = structs.replace(_envelope(stored), attempt=1, before=0, origin=uuid4().hex)
+    return _message(stored.ref.queue, copy, 0.0)
 
 
 def _message(queue: str, envelope: Envelope, delay: float) -> Message:
@@ -228,6 +235,7 @@ def _original(stored: Delivery) -> Delivery:
         deliveries=stored.deliveries + envelope.before,
         visibility_timeout=envelope.visibility_timeout,
         headers=envelope.headers,
+        origin=envelope.origin,
         lease=7200.0,
     )
 

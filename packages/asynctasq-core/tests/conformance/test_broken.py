@@ -17,6 +17,7 @@ from .broken import (
     fencing,
     losing,
     mangling,
+    naming,
     opening,
     ordering,
     recording,
@@ -28,6 +29,7 @@ from .broken.suites import drivers_in
 MODULES = [
     losing,
     mangling,
+    naming,
     fencing,
     doubling,
     counting,

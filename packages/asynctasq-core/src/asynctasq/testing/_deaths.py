@@ -28,6 +28,13 @@ class Death:
     died: bool = False
 
 
+Call: TypeAlias = Callable[[Death], Awaitable[Any]]
+
+
+async def _all_of(call: Awaitable[Any]) -> None:
+    await call
+
+
 @dataclass(frozen=True)
 class Doom:
     """What each driver finds before it dies: messages sent, some of them in its hands."""
@@ -36,9 +43,11 @@ class Doom:
     kill: Kill | None
     sent: int = 3
     held: int = 3
+    before: Call | None = None
+    """What it has got through by then."""
 
     @contextmanager
-    def at_every_await(self, call: Callable[[Death], Awaitable[Any]]) -> Generator[list[Death]]:
+    def at_every_await(self, call: Call) -> Generator[list[Death]]:
         """Drivers that died at the first, second, ... await of a call; the last one survived."""
         deaths: list[Death] = []
         try:
@@ -59,13 +68,13 @@ class Doom:
         loop.run(driver.open())
         loop.run(self.bench.put(driver, messages))
         held = loop.run(self.bench.take(driver, queue, self.held))
-        return Death(loop, driver, queue, messages, held)
+        death = Death(loop, driver, queue, messages, held)
+        if self.before is not None:
+            loop.run(_all_of(self.before(death)))
+        return death
 
-    def _die(self, death: Death, call: Callable[[Death], Awaitable[Any]], after: int) -> None:
-        async def doomed() -> None:
-            await call(death)
-
-        death.died = death.loop.run_until_death(doomed(), after)
+    def _die(self, death: Death, call: Call, after: int) -> None:
+        death.died = death.loop.run_until_death(_all_of(call(death)), after)
         if death.died and self.kill is not None:
             self.kill(death.driver)
 

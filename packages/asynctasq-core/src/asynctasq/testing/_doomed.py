@@ -18,6 +18,10 @@ from asynctasq.driver import Driver
 
 T = TypeVar("T")
 
+_TURNS = 200
+"""Of a loop, in which what ends may still begin something: a tenth of that where it does."""
+_END_WITHIN = 10.0
+"""Seconds for a driver to close; what is cancelled before leaves its sockets open."""
 MANY = 200
 """Suspensions after which a call is taken to have no end."""
 
@@ -149,12 +153,26 @@ class _Counted(Coroutine[Any, Any, T]):
 
 
 async def _end_all(driver: Driver) -> None:
-    this = asyncio.current_task()
-    rest = [task for task in asyncio.all_tasks() if task is not this]
-    for task in rest:
-        task.cancel()
-    await asyncio.wait([*rest, asyncio.ensure_future(driver.close())], timeout=5)
+    """What stands still, then the driver; last, what that has left to wait for the dead."""
+    ended = _cancel_others()
+    closing = asyncio.ensure_future(driver.close())
+    ended.add(closing)
+    await asyncio.wait(ended, timeout=_END_WITHIN)
+    turns_left = _TURNS
+    while turns_left > 0:
+        left = _cancel_others()
+        ended |= left
+        turns_left = turns_left - 10 if left else turns_left - 1
+        await (asyncio.wait(left, timeout=0.2) if left else asyncio.sleep(0))
     # How the dead end is no business of the test; asked for, it is not logged as forgotten.
-    for task in rest:
+    for task in ended:
         if task.done() and not task.cancelled():
             task.exception()
+
+
+def _cancel_others() -> set[asyncio.Future[Any]]:
+    this = asyncio.current_task()
+    others: set[asyncio.Future[Any]] = {task for task in asyncio.all_tasks() if task is not this}
+    for task in others:
+        task.cancel()
+    return others

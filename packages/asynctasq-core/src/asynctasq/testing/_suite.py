@@ -18,6 +18,7 @@ from asynctasq.testing.groups.lifecycle import Lifecycle
 from asynctasq.testing.groups.limits import Limits
 from asynctasq.testing.groups.migrations import Migrations
 from asynctasq.testing.groups.ordering import Ordering
+from asynctasq.testing.groups.origins import Origins
 from asynctasq.testing.groups.own_transactions import OwnTransactions
 from asynctasq.testing.groups.recovery import Recovery
 from asynctasq.testing.groups.replay import Deletion, Replay
@@ -52,6 +53,7 @@ class DriverSuite(
     Cancellation,
     Recovery,
     Delays,
+    Origins,
     Attempts,
     Fencing,
     Leases,

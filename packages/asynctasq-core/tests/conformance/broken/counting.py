@@ -12,6 +12,7 @@ from msgspec import structs
 from asynctasq.driver import Delivery, Outcome, Purged, QueueStats, Release, Retry, Settled, TaskRef
 from asynctasq.memory import MemoryDriver
 
+from ..modest import ModestDriver  # noqa: TID252
 from .inside import queue_of, task_of
 
 
@@ -216,3 +217,14 @@ class GrantsLessOfALongLease(MemoryDriver):
     ) -> tuple[Delivery, ...]:
         taken = await super().dequeue(queues, limit=limit, wait=wait)
         return tuple(structs.replace(d, lease=min(d.lease, 3600.0)) for d in taken)
+
+
+class TakesAheadOfTheCaller(ModestDriver):
+    """Has one more than it was asked for at hand, counted as delivered, until it closes."""
+
+    caught_by = "Recovery"
+
+    async def dequeue(
+        self, queues: Sequence[str], *, limit: int, wait: float
+    ) -> tuple[Delivery, ...]:
+        return (await super().dequeue(queues, limit=limit + 1, wait=wait))[-limit:]

@@ -6,8 +6,19 @@ import asyncio
 import time
 from collections.abc import Hashable, Iterable, Sequence
 
-from asynctasq.driver import Context, Delivery, Outcome, Record, Retry, Settled, TaskRef
+from asynctasq.driver import (
+    Context,
+    Delivery,
+    Outcome,
+    Record,
+    Release,
+    Retry,
+    Settled,
+    TaskRef,
+)
 from asynctasq.memory import MemoryDriver
+
+from ..modest import ModestDriver  # noqa: TID252
 
 
 class ComesBackEarly(MemoryDriver):
@@ -114,3 +125,22 @@ class PollsResultsTightly(MemoryDriver):
         while (record := await super().result(ref, 0.0)) is None and time.monotonic() < end:
             await asyncio.sleep(0)
         return record
+
+
+class StaysSubscribed(ModestDriver):
+    """Takes for a moment what nobody asks for any more, and gives it back as delivered."""
+
+    caught_by = "Waiting"
+    _staying: asyncio.Future[None]
+
+    async def dequeue(
+        self, queues: Sequence[str], *, limit: int, wait: float
+    ) -> tuple[Delivery, ...]:
+        taken = await super().dequeue(queues, limit=limit, wait=wait)
+        if not taken:
+            self._staying = asyncio.ensure_future(self._stay(queues))
+        return taken
+
+    async def _stay(self, queues: Sequence[str]) -> None:
+        late = await super().dequeue(queues, limit=1, wait=0.2)
+        await self.settle([Release(delivery) for delivery in late])

@@ -50,6 +50,19 @@ class Recovery(Group):
         if alive.capabilities.lease == "timed":
             assert not {d.id for d in came} & {d.id for d in held}, "a lease was cut short"
 
+    async def test_what_was_not_handed_out_is_no_delivery(
+        self, rig: Rig, second: Driver, queue: str
+    ) -> None:
+        first = await rig.open()
+        await rig.put(first, rig.messages(queue, 6))
+        done, left = await rig.take(first, queue, 2)
+        await first.settle([Ack(done)])  # where messages are pushed, there is room for another
+        await rig.nothing(second, rig.queue(), "nothing was sent there")
+        await first.close()
+        came = await rig.take(second, queue, 5 if first.capabilities.lease == "connection" else 4)
+        unseen = [d.deliveries for d in came if d.id != left.id]
+        assert unseen == [1] * 4, "a loss of what nobody was given: three, and it is dead unrun"
+
     async def test_everything_waits_while_nobody_is_there(self, rig: Rig, queue: str) -> None:
         async with rig.opened() as driver:
             await rig.put(driver, rig.messages(queue, 3))

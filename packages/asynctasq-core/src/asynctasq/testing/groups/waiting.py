@@ -69,6 +69,16 @@ class Waiting(Group):
             again, _ = await rig.woken(second, queue, partial(driver.settle, [back]))
             await second.settle([Release(again)])
 
+    async def test_who_waits_no_longer_keeps_nothing_from_others(
+        self, rig: Rig, driver: Driver, second: Driver, queue: str
+    ) -> None:
+        await rig.nothing(driver, queue, "nothing was sent yet")
+        await rig.put(second, rig.messages(queue, 4))
+        await rig.nothing(second, rig.queue(), "nothing was sent there")
+        why = "a dequeue that ended took a message, or its place in the line, with it"
+        came = await rig.take(second, queue, 4, why=why)
+        assert [d.deliveries for d in came] == [1] * 4, "each was handed out once"
+
     async def test_every_one_of_many_waiters_is_served(
         self, rig: Rig, driver: Driver, second: Driver, queue: str
     ) -> None:
