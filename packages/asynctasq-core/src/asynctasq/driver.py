@@ -166,6 +166,11 @@ class Delivery(Message, frozen=True, kw_only=True, gc=True):
     *timed* lease any instance can settle it, with *connection* the one that received it."""
     lease: float
     """Seconds of lease that were really granted, from the hand-out on."""
+    origin: str | None = None
+    """Names the sending that it stems from, where copies of what ended may come again: one name
+    for each enqueue of a message and for each replay, the same in every delivery and every copy
+    (retry, release) of it. A worker drops what it has finished by it. None: every outcome is
+    settled in one step, so that nothing that ended comes again."""
 
     @property
     def losses(self) -> int:
@@ -322,8 +327,9 @@ class Driver(Protocol):
         Each is one atomic step where its name is in ``capabilities.atomic``; elsewhere the new copy
         is confirmed before the old is removed. Fenced by receipt: a delivery that is no longer held
         is in ``lost`` and changes nothing. A receipt is held until its message is handed out again:
-        a lease that merely ran out may still be settled. Raises `InvalidMessage` and `Unsupported`,
-        for a delay that cannot be kept, before anything is sent.
+        a lease that merely ran out may still be settled; with *connection*, until that ends.
+        Raises `InvalidMessage` and `Unsupported`, for a delay that cannot be kept, before anything
+        is sent.
 
         *After a crash*, or `DriverUnavailable` or `OutcomeUnknown`: each outcome happened or did
         not. Safe to repeat; what had happened is then in ``lost``.

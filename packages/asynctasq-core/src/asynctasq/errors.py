@@ -80,6 +80,7 @@ class OutcomeUnknown(DriverError):
 
     def __init__(self, ids: Iterable[UUID], reason: str = "the reply never came") -> None:
         self.ids: tuple[UUID, ...] = tuple(ids)
+        self.reason: str = reason
         shown = ", ".join(map(str, self.ids[:5])) + (", ..." if len(self.ids) > 5 else "")
         told = f"{len(self.ids)} message(s) may be stored or may not be ({shown})"
         super().__init__(f"{reason}: {told}" if self.ids else reason)

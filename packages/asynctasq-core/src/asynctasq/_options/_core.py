@@ -90,7 +90,11 @@ class CoreOptions(Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, description="The most tasks that one repository query may scan.")
     ] = 10_000
     keep_completed_tasks: Annotated[
-        bool, Meta(description="Keep completed tasks for audit, for completed_ttl.")
+        bool,
+        Meta(
+            description="Keep completed tasks for audit, for completed_ttl; where the driver keeps "
+            "none, their results, through result_driver."
+        ),
     ] = False
     completed_ttl: Annotated[
         float, Meta(gt=0, description="Seconds for which completed tasks are kept, if they are.")

@@ -20,7 +20,7 @@ from asynctasq.config._known import CORE, about_unknown, earlier_names, known_op
 from asynctasq.errors import ConfigError
 from asynctasq.plugins import declared, options_structs
 
-_NOT_OPTIONS: Final = ("ASYNCTASQ_REQUIRE", "ASYNCTASQ_TEST_")
+_NOT_OPTIONS: Final = ("ASYNCTASQ_PROGRAMS", "ASYNCTASQ_REQUIRE", "ASYNCTASQ_TEST_")
 """Variables, or how they begin, that the commands which run our tests read."""
 
 

@@ -20,6 +20,7 @@ from asynctasq.events import EventBus
 from asynctasq.tasks._buses import event_bus
 from asynctasq.tasks._config import TaskConfig
 from asynctasq.tasks._definition import Definition
+from asynctasq.tasks._one_lease import warn_of_lease
 from asynctasq.tasks._outbox import Outbox
 from asynctasq.tasks._policy import Policy, decide
 from asynctasq.tasks._remote import RemoteClient
@@ -54,11 +55,16 @@ class Client:
     def policy(self, definition: Definition[Any], own: TaskConfig) -> Policy:
         """How a call of this task with settings of its own is sent."""
         if own:
-            return decide(self.settings.config, {**definition.config, **own})
+            return self._decided(definition, {**definition.config, **own})
         policy = self._policies.get(definition)
         if policy is None:
-            policy = decide(self.settings.config, definition.config)
-            self._policies[definition] = policy
+            policy = self._policies[definition] = self._decided(definition, definition.config)
+        return policy
+
+    def _decided(self, definition: Definition[Any], task: TaskConfig) -> Policy:
+        policy = decide(self.settings.config, task)
+        if "visibility_timeout" in task:
+            warn_of_lease(definition.name, policy.visibility_timeout, policy.driver)
         return policy
 
     def outbox(self, name: str) -> Outbox:

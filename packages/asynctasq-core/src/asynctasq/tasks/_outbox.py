@@ -64,12 +64,12 @@ class Outbox:
                 if left > 0 and self._may_repeat(error):
                     await asyncio.sleep(min(pause, left))
                 elif unsure:
-                    raise OutcomeUnknown(ids) from error
+                    raise OutcomeUnknown(ids, _reason(error)) from error
                 else:
                     raise
             except DriverError as error:
                 if unsure:  # an earlier try may have stored what this one refuses
-                    raise OutcomeUnknown(ids) from error
+                    raise OutcomeUnknown(ids, _reason(error)) from error
                 raise
         raise AssertionError("the pauses never end")
 
@@ -114,9 +114,13 @@ class Outbox:
         return self._last is not None and self._last.capabilities.idempotent_enqueue
 
 
+def _reason(error: DriverError) -> str:
+    return error.reason if isinstance(error, OutcomeUnknown) else str(error)
+
+
 def _own(error: AsyncTasQError, id: UUID) -> AsyncTasQError:
     """A batch's error, as that of one message."""
-    return OutcomeUnknown((id,)) if isinstance(error, OutcomeUnknown) else error
+    return OutcomeUnknown((id,), error.reason) if isinstance(error, OutcomeUnknown) else error
 
 
 def _tell(done: asyncio.Future[None], error: BaseException | None) -> None:

@@ -144,9 +144,10 @@ class Children:
 
     def _lost(self, job: Job, error: ChildDied) -> Outcome | None:
         """A run that ended with its process is a loss, as if the whole worker had ended."""
-        logger.warning("task %s: %s; it runs again when its lease ends", job, error)
         if self._by_time:
+            logger.warning("task %s: %s; it runs again when its lease ends", job, error)
             return None
+        logger.warning("task %s: %s; it runs again", job, error)
         # Held as long as the connection is: given back, which such a backend counts.
         return Release(job.delivery, _SECONDS_APART)
 

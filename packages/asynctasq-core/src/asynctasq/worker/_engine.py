@@ -12,19 +12,19 @@ from typing import TypedDict
 
 from asynctasq._loop import fastest_loop
 from asynctasq.config import Settings
-from asynctasq.driver import Driver, ResultStore
+from asynctasq.driver import Driver, Outcome, ResultStore
 from asynctasq.errors import WorkerFailed
 from asynctasq.events import WorkerHeartbeat, WorkerOffline, WorkerOnline
 from asynctasq.tasks import Client
 from asynctasq.worker._children import Children
 from asynctasq.worker._fetcher import Fetcher
 from asynctasq.worker._job import Job
+from asynctasq.worker._lanes import Lanes
 from asynctasq.worker._leases import Leases
 from asynctasq.worker._mailbox import Mailbox
 from asynctasq.worker._orders import Orders
 from asynctasq.worker._report import Reporter
 from asynctasq.worker._runner import Runner
-from asynctasq.worker._settler import Settler
 from asynctasq.worker._slots import Ended, Slots
 from asynctasq.worker._tray import Places
 from asynctasq.worker._vitals import Vitals
@@ -65,7 +65,7 @@ class Engine:
             orders.concurrency,
             orders.max_tasks,
             self._start,
-            lambda outcome: self._settler.add(outcome),
+            self._settle,
             report,
         )
         vitals.alive = self._slots.alive
@@ -78,6 +78,9 @@ class Engine:
         self._starts: Mailbox[Job] = Mailbox(self._main, self._runner.start, self._break)
         self._stops: Mailbox[Job] = Mailbox(self._main, self._runner.stop, self._break)
         report.dead = Mailbox(self._main, self._runner.call_failed, self._break)
+
+    def _settle(self, outcome: Outcome) -> None:
+        self._settler.add(outcome)
 
     def stop(self) -> None:
         """Take no more, and end. From any thread."""
@@ -144,8 +147,9 @@ class Engine:
         config, orders, slots = self._settings.config, self._orders, self._slots
         backend = self._vitals.backend
         backend.answered()
-        settler = self._settler = Settler(driver, results, backend)
-        leases = Leases(driver, lambda: slots.held.values(), slots.lost, backend)
+        kept = config.completed_ttl if config.keep_completed_tasks else None
+        settler = self._settler = Lanes(driver, results, backend, kept)
+        leases = Leases(driver, slots.leased, slots.lost, backend)
         slots.counts_releases = not driver.capabilities.uncounted_release
         watch = Watch(
             slots,
@@ -186,7 +190,7 @@ class Engine:
         self._slots.ended(batch)
         self._children.start(())
 
-    async def _finish(self, watch: Watch, settler: Settler, settling: asyncio.Future[None]) -> None:
+    async def _finish(self, watch: Watch, settler: Lanes, settling: asyncio.Future[None]) -> None:
         """Let what runs end in time, then stop it; what cannot be stopped is left to its lease."""
         slots, config = self._slots, self._settings.config
         slots.close()

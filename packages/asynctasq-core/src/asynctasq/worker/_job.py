@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from asynctasq.codec import Envelope, decode_envelope
-from asynctasq.driver import Ack, Delivery, Failure, Outcome
+from asynctasq.driver import Ack, DeadLetter, Delivery, Failure, Outcome, Release
 from asynctasq.errors import AsyncTasQError
 from asynctasq.tasks import TASKS, Definition, Runnable, TransactionState
 from asynctasq.worker._committed import Committed
@@ -40,7 +40,9 @@ class Job:
         "since",
         "started",
         "stopping",
+        "superseded",
         "timed_out",
+        "told",
         "transaction",
         "unclaimed",
         "work",
@@ -66,6 +68,10 @@ class Job:
         """Of its own, which acknowledges it."""
         self.acknowledged: Delivery | None = None
         self.outcome: Outcome | None = None
+        self.told = False
+        """Whether its outcome has been reported, so that it is not once more."""
+        self.superseded: list[Delivery] = []
+        """Copies that it no longer stands on, to be removed once it is settled."""
         self.delivery = delivery
         self.since = now
         self.unclaimed = [None]
@@ -96,12 +102,33 @@ class Job:
             return False
         return True
 
-    def adopt(self, delivery: Delivery, now: float) -> Outcome | None:
-        """The same message was handed out again while it is here: it is settled on that receipt.
+    def can_adopt(self, delivery: Delivery) -> bool:
+        """Whether a delivery of the same message is of the same run: a lease that was lost.
 
-        Returns the outcome to settle if it has one already.
+        Everything else is another run, for after this one is settled: a later attempt, a replay,
+        another sending. So is what was to be given back: if that has happened, it is here anew,
+        and given back on the new receipt as well it would lose twice. Where copies may come again
+        (it has an origin) so is what has ended: whether its outcome was settled says if this is a
+        copy to be dropped, or what that outcome is owed to.
         """
-        self.delivery = delivery
+        held, outcome = self.delivery, self.outcome
+        if delivery.attempt != held.attempt or delivery.origin != held.origin:
+            return False
+        if delivery.origin is not None:
+            return outcome is None
+        if isinstance(outcome, DeadLetter):  # a replay counts its deliveries anew
+            return delivery.deliveries > held.deliveries
+        return not isinstance(outcome, Release)
+
+    def adopt(self, delivery: Delivery, now: float) -> Outcome | None:
+        """The same run was handed out again while it is here: it is settled on that receipt.
+
+        It is no loss: the run goes on with its worker, so the count stays what it was. Returns
+        the outcome to settle if it has one already.
+        """
+        if delivery.origin is not None:
+            self.superseded.append(self.delivery)
+        self.delivery = msgspec.structs.replace(delivery, deliveries=self.delivery.deliveries)
         self.leased(now)
         if self.outcome is not None:
             self.outcome = self.on_receipt(self.outcome)

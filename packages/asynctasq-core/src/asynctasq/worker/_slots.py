@@ -10,20 +10,22 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Final, TypeAlias
 
 from asynctasq.config import Config
-from asynctasq.driver import Delivery, Failure, Outcome, Release
+from asynctasq.driver import Delivery, Outcome, Release
 from asynctasq.errors import PayloadError
-from asynctasq.worker._decide import after_unreadable, before_run
+from asynctasq.worker._again import Again
+from asynctasq.worker._decide import before_run
 from asynctasq.worker._job import Job
+from asynctasq.worker._later import Key, key_of
 from asynctasq.worker._report import Reporter
 from asynctasq.worker._suspects import SECONDS_APART, Suspects, is_suspect
 from asynctasq.worker._tray import Places, Tray
-from asynctasq.worker._unreadable import FirstSeen
+from asynctasq.worker._unreadable import Unreadable
 
 logger = logging.getLogger("asynctasq.worker")
-Key: TypeAlias = tuple[str, int]
 Ended: TypeAlias = tuple[Job, Outcome | PayloadError]
 """A job that runs no more, and what became of it."""
 
@@ -31,13 +33,8 @@ _LONG: Final = 0.5
 """Seconds that a task may wait in the buffer. Where tasks run longer, none is buffered."""
 
 
-def _key(delivery: Delivery) -> Key:
-    """Queue and id; the id as a number, as a UUID is hashed in Python code."""
-    return delivery.queue, delivery.id.int
-
-
 class Slots:
-    """Up to ``concurrency`` jobs run; beside them waits up to one batch more, if tasks are short.
+    """Up to ``concurrency`` jobs run; beside them waits up to one batch more, once tasks are short.
 
     Jobs wait in a tray: one for the loop that runs tasks, one for child processes. ``start`` is
     told that there may be some, and given those that have their place already; ``settle`` is given
@@ -55,7 +52,7 @@ class Slots:
         report: Reporter,
     ) -> None:
         self.held: dict[Key, Job] = {}
-        """Every job from its hand-out until it is settled: all of these need their lease."""
+        """Every job from its hand-out until it is settled."""
         self.alive: set[Job] = set()
         """Those that wait or run."""
         self.ended_at = time.monotonic()
@@ -77,11 +74,13 @@ class Slots:
         self._concurrency = concurrency
         self._left = max_tasks if max_tasks is not None else float("inf")
         """How many tasks may still be taken over."""
-        self._ahead = concurrency
+        self._ahead = 0
+        """How many may wait for a place: none before a task has shown that it is short."""
         self._start = start
         self._settle = settle
         self._report = report
-        self._unreadable = FirstSeen()
+        self._unreadable = Unreadable(config)
+        self._again = Again(self.held, settle)
         self._closed = False
         self._paused = False
         self._suspects = Suspects(self.alive)
@@ -90,7 +89,12 @@ class Slots:
 
     def wanted(self) -> int:
         """How many deliveries there is a use for."""
-        return int(min(self._concurrency + self._ahead - len(self.alive), self._left))
+        usable = min(self._concurrency + self._ahead - len(self.alive), self._left)
+        return int(usable - len(self._again.later))
+
+    def leased(self) -> Iterable[Job]:
+        """All that need their lease."""
+        return chain(self.held.values(), self._again.later)
 
     def running(self) -> list[Job]:
         """The jobs that run right now."""
@@ -103,6 +107,8 @@ class Slots:
             if job := self._take(delivery, now):
                 if delivery.losses:
                     suspects.append(job)
+                elif self._closed:
+                    self._end(job, Release(delivery))
                 else:
                     self._begin(job)
                     self._tray_of(job).put(job)
@@ -119,22 +125,25 @@ class Slots:
 
     def _take(self, delivery: Delivery, now: float) -> Job | None:
         """The job of a delivery that is new here and can be run."""
-        key = _key(delivery)
-        job = self.held.get(key)
-        if job is not None:
-            if outcome := job.adopt(delivery, now):
-                self._settle(outcome)
+        if self._again.takes(delivery, now):
             return None
-        job = self.held[key] = Job(delivery, now)
+        job = self.held[key_of(delivery)] = Job(delivery, now)
         if dead := before_run(delivery, self._config.max_losses, self._config.dead_ttl):
             self._end(job, dead)
             return None
         try:
             job.read()
         except PayloadError as error:
-            self._end(job, self._after_unreadable(job, error))
+            self._end(job, self._unreadable.outcome(job, error))
             return None
         return job
+
+    def _let_go(self, job: Job) -> None:
+        """It is settled, or lost: what waited for that has its turn."""
+        key = key_of(job.delivery)
+        del self.held[key]
+        for waiting in self._again.later.take(key):
+            self.accept([waiting.delivery], waiting.lease_ends - waiting.delivery.lease)
 
     def _begin(self, job: Job) -> None:
         self.alive.add(job)
@@ -166,20 +175,11 @@ class Slots:
             job.ran = job.seconds(self.ended_at)
             if isinstance(outcome, PayloadError):
                 self._left += 1  # it has not run
-                outcome = self._after_unreadable(job, outcome)
+                outcome = self._unreadable.outcome(job, outcome)
             elif job.ran < _LONG:
                 self._ahead = self._concurrency
             self._end(job, outcome)
         self.look()
-
-    def _after_unreadable(self, job: Job, error: PayloadError) -> Outcome:
-        seen_for = self._unreadable.seconds(job.delivery.ref)
-        config = self._config
-        if seen_for == 0:
-            logger.warning("task %s is given back, as it cannot be run here: %s", job, error)
-        return after_unreadable(
-            job.delivery, Failure.of(error), seen_for, config.unknown_task_grace, config.dead_ttl
-        )
 
     def _end(self, job: Job, outcome: Outcome) -> None:
         job.outcome = job.on_receipt(outcome)
@@ -188,7 +188,7 @@ class Slots:
     def abandon(self, job: Job) -> None:
         """Its run is lost: leave it to its lease, which makes this a loss."""
         self.alive.discard(job)
-        del self.held[_key(job.delivery)]
+        self._let_go(job)
         self.look()
 
     def settled(self, outcomes: Sequence[Outcome], lost: Sequence[Delivery], again: bool) -> None:
@@ -197,28 +197,33 @@ class Slots:
         ``again``: they were sent more than once, so that what is lost may be what the first
         sending has settled.
         """
-        fenced = {(_key(delivery), delivery.receipt) for delivery in lost}
+        fenced = {(key_of(delivery), delivery.receipt) for delivery in lost}
         now = time.monotonic()
         for outcome in outcomes:
-            key, receipt = _key(outcome.delivery), outcome.delivery.receipt
+            key, receipt = key_of(outcome.delivery), outcome.delivery.receipt
             job = self.held.get(key)
             if job is None or job.delivery.receipt != receipt:
                 continue  # adopted anew since: that receipt is settled by itself
-            del self.held[key]
+            is_lost = bool(fenced) and (key, receipt) in fenced
+            self._again.settled(job, outcome, is_lost)
             # While its lease runs nobody else can have taken it: it was our own first sending,
-            # or the task's own transaction, of which nobody knows.
+            # or the task's own transaction, of which nobody knows. Where a lease is a connection it
+            # may not have been: then it comes again, and is settled as was told (see Again).
             ours = again and now < job.lease_ends and job.transaction != "unknown"
-            if fenced and (key, receipt) in fenced and not ours:
+            if is_lost and not ours:
                 logger.warning("the lease of task %s was lost before it was settled", job)
-            else:
+            elif not job.told:
+                job.told = True
                 self._report.settled(job, outcome)
+            self._let_go(job)
         self._start_waiting()
 
     def lost(self, delivery: Delivery) -> None:
         """The backend says that this lease is somebody else's now."""
-        key = _key(delivery)
+        key = key_of(delivery)
         job = self.held.get(key)
         if job is None or job.delivery.receipt != delivery.receipt or job.outcome is not None:
+            self._again.later.forget(delivery)
             return
         if job.acknowledged is not None:
             return  # by its own transaction, or about to be: that may be all that was seen
@@ -266,6 +271,7 @@ class Slots:
         """Start nothing any more; what was not started is given back."""
         self._closed = True
         self.release_buffer()
+        self._again.give_back()
         # A loop that is blocked has not begun what it has taken.
         self._give_back([job for job in self.alive if self._keep_from_beginning(job)])
 

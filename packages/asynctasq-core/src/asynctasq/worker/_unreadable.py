@@ -1,12 +1,36 @@
-"""Since when this worker has seen a task that it cannot read."""
+"""What this worker cannot read: since when it has seen it, and what becomes of it."""
 
 from __future__ import annotations
 
+import logging
 import time
 
-from asynctasq.driver import TaskRef
+from asynctasq.config import Config
+from asynctasq.driver import Failure, Outcome, TaskRef
+from asynctasq.errors import PayloadError
+from asynctasq.worker._decide import after_unreadable
+from asynctasq.worker._job import Job
 
+logger = logging.getLogger("asynctasq.worker")
 _MOST = 10_000
+
+
+class Unreadable:
+    """Gives back, ever later, what cannot be run here; logs it once."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._seen = FirstSeen()
+
+    def outcome(self, job: Job, error: PayloadError) -> Outcome:
+        """What becomes of it."""
+        seen_for = self._seen.seconds(job.delivery.ref)
+        config = self._config
+        if seen_for == 0:
+            logger.warning("task %s is given back, as it cannot be run here: %s", job, error)
+        return after_unreadable(
+            job.delivery, Failure.of(error), seen_for, config.unknown_task_grace, config.dead_ttl
+        )
 
 
 class FirstSeen:

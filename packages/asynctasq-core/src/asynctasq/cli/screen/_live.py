@@ -9,6 +9,7 @@ that may be waiting until the pipe is emptied.
 
 from __future__ import annotations
 
+import io
 import os
 import select
 import threading
@@ -16,7 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from rich.ansi import AnsiDecoder
 from rich.console import Console, ConsoleDimensions, Group
@@ -29,7 +30,12 @@ from asynctasq.cli._terminal import SHOW_CURSOR
 from asynctasq.cli.screen._capture import Capture, flush
 
 _EVERY: Final = 0.25
-_END_WITHIN: Final = 2.0
+_END_WITHIN: Final = 30.0
+"""Seconds for what was written before the end; a process left behind may go on for ever."""
+_STALLS_AFTER: Final = 2.0
+"""Seconds in which a terminal takes nothing, until nobody waits for it any more."""
+_PIECE: Final = 1 << 12
+"""Bytes written at once: after each is known whether the terminal still takes anything."""
 _MARGIN: Final = 4
 """Cells at the right in which a terminal shows ``^C``, where it would wrap the line otherwise."""
 _WIDEST: Final = 104
@@ -60,6 +66,23 @@ def shown(picture: Picture) -> Generator[Capture, None, None]:
         AT_THE_END.remove(screen.stop)
 
 
+class _Terminal(io.FileIO):
+    """Takes what is written in pieces, and tells how far that has come.
+
+    The process closes it: a thread left behind may be writing to it.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+        self.taken = 0
+        """Bytes."""
+
+    def write(self, data: Any, /) -> int | None:  # type: ignore[override]
+        taken: int | None = super().write(memoryview(data)[:_PIECE])
+        self.taken += taken or 0  # None: one that does not block takes nothing now
+        return taken
+
+
 class _Screen:
     def __init__(self, picture: Picture) -> None:
         self.capture = Capture()
@@ -69,12 +92,11 @@ class _Screen:
         """Lines taken from the pipe, until they are printed: should that fail, they are left."""
         self._stopping = threading.Event()
         self._woken, self._wake = os.pipe()
-        # The descriptor is closed by the process: a thread left behind may be writing to it.
-        file = open(  # noqa: SIM115
-            self.capture.terminal, "w", encoding="utf-8", errors="replace", closefd=False
-        )
+        self._terminal = _Terminal(self.capture.terminal)
         self._console = Console(
-            file=file,
+            file=io.TextIOWrapper(
+                io.BufferedWriter(self._terminal), encoding="utf-8", errors="replace"
+            ),
             force_terminal=True,
             force_interactive=True,
             highlight=False,
@@ -94,13 +116,25 @@ class _Screen:
         self._thread.start()
 
     def stop(self) -> None:
-        """Leave the last state, and give the terminal back. From any thread; idempotent."""
+        """Leave the last state, and give the terminal back. From any thread; idempotent.
+
+        Waits while the terminal takes what was written, however slowly, for half a minute at most.
+        """
         flush()  # while the pipe is read, so that it comes before what is written later
         if not self._stopping.is_set():
             self._stopping.set()
             os.write(self._wake, b"\n")
-        self._thread.join(_END_WITHIN)
+        self._wait_for_end()
         self.capture.release()
+
+    def _wait_for_end(self) -> None:
+        until = time.monotonic() + _END_WITHIN
+        taken = -1
+        while taken != self._terminal.taken and time.monotonic() < until:
+            taken = self._terminal.taken
+            self._thread.join(_STALLS_AFTER)
+            if not self._thread.is_alive():
+                return
 
     def _run(self) -> None:
         try:

@@ -30,9 +30,26 @@ def wanted(text: str) -> Wanted:
 
 async def find(driver: Driver, store: TaskStore, wanted: Wanted) -> StoredTask:
     """The task that is meant. Raises `AsyncTasQError` where there is none, or more than one."""
+    return await _find(store, wanted, await _queues(driver, (wanted,)))
+
+
+async def find_all(driver: Driver, store: TaskStore, all: Sequence[Wanted]) -> list[TaskRef]:
+    """The addresses of all that are meant; raises for the first that is not there."""
+    queues = await _queues(driver, all)
+    return [(await _find(store, one, queues)).ref for one in all]
+
+
+async def _queues(driver: Driver, all: Sequence[Wanted]) -> Sequence[str]:
+    """Where to look for those whose queue is not known: asked once for all."""
+    if None not in {queue for queue, _ in all}:
+        return ()
+    return [each.queue for each in await driver.stats()]
+
+
+async def _find(store: TaskStore, wanted: Wanted, queues: Sequence[str]) -> StoredTask:
     queue, id = wanted
-    queues = [queue] if queue else [each.queue for each in await driver.stats()]
-    found = [task for name in queues if (task := await store.get(TaskRef(name, id)))]
+    names = [queue] if queue else queues
+    found = [task for name in names if (task := await store.get(TaskRef(name, id)))]
     if len(found) == 1:
         return found[0]
     if found:
@@ -40,8 +57,3 @@ async def find(driver: Driver, store: TaskStore, wanted: Wanted) -> StoredTask:
         raise AsyncTasQError(f"task {id} is in several queues: say which, as in {several}")
     where = f"queue {queue!r}" if queue else f"the {len(queues)} queue(s) of this backend"
     raise AsyncTasQError(f"no task {id} in {where}")
-
-
-async def find_all(driver: Driver, store: TaskStore, all: Sequence[Wanted]) -> list[TaskRef]:
-    """The addresses of all that are meant; raises for the first that is not there."""
-    return [(await find(driver, store, one)).ref for one in all]
