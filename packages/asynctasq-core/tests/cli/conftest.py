@@ -39,6 +39,8 @@ class Terminal:
         self._ours, theirs = pty.openpty()
         self.draws = True
         """Whether what comes is shown; else it stands in `raw`, which is much quicker."""
+        self.pause = 0.0
+        """Seconds that a slow one needs for each read."""
         self._is_open = True
         self._resize()
         self.process = subprocess.Popen(
@@ -104,6 +106,7 @@ class Terminal:
             data = os.read(self._ours, 1 << 16)
         except OSError:  # Linux says so that nobody has it open any more
             return False
+        time.sleep(self.pause)
         self.raw += data
         if self.draws:
             self._stream.feed(data)

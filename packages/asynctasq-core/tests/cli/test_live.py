@@ -223,6 +223,33 @@ def test_no_line_is_lost_even_by_a_screen_that_fails(terminal: Any, body: str) -
     assert (b"the screen ends, the work goes on" in shown.raw) == (body == "1 / 0")
 
 
+@pytest.mark.concurrent
+@pytest.mark.parametrize("body", ["return []", "1 / 0"], ids=["well", "failing"])
+def test_a_slow_terminal_is_waited_for_while_it_takes_anything(terminal: Any, body: str) -> None:
+    shown = terminal(sys.executable, "-c", LOUD.format(body=body))
+    shown.draws, shown.pause = False, 0.05
+    assert shown.ended() == 0
+    numbers = [int(number) for number in re.findall(rb"line (\d+)\r\n", shown.raw)]
+    assert numbers == list(range(20_000))
+    assert shown.raw.rstrip().endswith(b"and after")
+
+
+@pytest.mark.concurrent
+def test_a_terminal_that_takes_nothing_keeps_nobody_from_ending(terminal: Any) -> None:
+    program = LOUD.format(body="return []").replace('print("and after")', "os._exit(7)")
+    assert terminal(sys.executable, "-c", program).process.wait(20) == 7
+
+
+@pytest.mark.concurrent
+def test_a_terminal_that_would_block_keeps_no_writer_waiting(terminal: Any) -> None:
+    program = LOUD.format(body="return []").replace('print("and after")', "os._exit(7)")
+    program = program.replace(
+        "line {number}", "line {number}" + 100 * "y"
+    )  # more than a pipe holds
+    program = program.replace("class Picture", "os.set_blocking(2, False)\nclass Picture")
+    assert terminal(sys.executable, "-c", program).process.wait(20) == 7
+
+
 COLOURS = r"""
 import logging, sys, asynctasq.cli._log
 from asynctasq.cli.screen._live import shown

@@ -143,7 +143,14 @@ def test_unknown_variables_are_named_in_one_warning(monkeypatch, site) -> None:
 
 
 @pytest.mark.parametrize(
-    "variable", ["ASYNCTASQ_REQUIRE", "ASYNCTASQ_TEST_REDIS_URL", "ASYNCTASQ_NEW", "OTHER_DRIVER"]
+    "variable",
+    [
+        "ASYNCTASQ_PROGRAMS",
+        "ASYNCTASQ_REQUIRE",
+        "ASYNCTASQ_TEST_REDIS_URL",
+        "ASYNCTASQ_NEW",
+        "OTHER_DRIVER",
+    ],
 )
 def test_variables_of_others_are_not_warned_of(monkeypatch, variable) -> None:
     monkeypatch.setenv(variable, "" if variable == "ASYNCTASQ_NEW" else "all")

@@ -153,6 +153,21 @@ async def test_its_results_are_stored_through_the_result_driver(use, queue: str)
 
 
 @pytest.mark.asyncio
+async def test_completed_tasks_are_kept_by_their_results_in_the_result_driver(
+    use, memory: MemoryDriver, queue: str
+) -> None:
+    use(QueueOnly, name="queue-only")
+    brief = {"driver": "queue-only", "result_driver": "memory", "result_ttl": 0.1}
+    for kept in (False, True):
+        asynctasq.init({**brief, "keep_completed_tasks": kept})
+        async with Worker([queue]):
+            handle = await report("2").on_queue(queue).dispatch()
+            assert (await handle.result(timeout=5)).total == 2
+        await asyncio.sleep(0.15)
+        assert (await memory.result(handle.ref, 0) is not None) == kept
+
+
+@pytest.mark.asyncio
 async def test_a_result_driver_that_stores_none_either_is_named(use, queue: str) -> None:
     use(QueueOnly, name="queue-only")
     asynctasq.init({"driver": "queue-only", "result_driver": "queue-only"})

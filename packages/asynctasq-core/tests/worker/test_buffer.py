@@ -74,20 +74,36 @@ async def test_beside_long_tasks_nothing_waits_that_another_worker_could_run(
     counting, queue: str, until
 ) -> None:
     gates[queue] = asyncio.Event()
-    for _ in range(2):
-        await pass_gate(queue).on_queue(queue).dispatch()
-    handles = [await note(queue).on_queue(queue).dispatch() for _ in range(2)]
     async with Worker([queue], concurrency=2) as long:
+        await (await note(queue).on_queue(queue).dispatch()).result(timeout=5)
+        for _ in range(2):
+            await pass_gate(queue).on_queue(queue).dispatch()
+        handles = [await note(queue).on_queue(queue).dispatch() for _ in range(2)]
         await until(lambda: counting.released == 2)
         async with Worker([queue], concurrency=2):
             for handle in handles:
                 assert await handle.result(timeout=5) == queue
         fetches = counting.fetches
         await asyncio.sleep(0.8)
-        assert (long.completed, counting.released) == (0, 2)
+        assert (long.completed, counting.released) == (1, 2)
         assert counting.fetches - fetches <= 1  # it wants nothing while its slots are taken
         gates[queue].set()
-        await until(lambda: long.completed == 2)
+        await until(lambda: long.completed == 3)
+
+
+@pytest.mark.asyncio
+async def test_before_any_task_has_ended_no_more_is_taken_than_can_run(
+    counting, memory: MemoryDriver, queue: str, until
+) -> None:
+    gates[queue] = asyncio.Event()
+    for _ in range(20):
+        await pass_gate(queue).on_queue(queue).dispatch()
+    async with Worker([queue], concurrency=5) as worker:
+        await until(lambda: runs[f"{queue} holds"] == 5)
+        assert [stats.running for stats in await memory.stats([queue])] == [5]
+        gates[queue].set()
+        await until(lambda: worker.completed == 20)
+    assert counting.released == 0
 
 
 @pytest.mark.asyncio

@@ -54,6 +54,8 @@ async def test_what_waits_in_the_buffer_keeps_its_lease(
 ) -> None:
     short_leases.lease = 0.15
     async with Worker([queue], concurrency=1), Worker([f"{queue}-other"]):
+        short = await outlast(f"{queue}-short", 0).on_queue(queue).dispatch()
+        await short.result(timeout=5)  # none waits here before a task was short
         handles = [await outlast(queue, 0.3).on_queue(queue).dispatch() for _ in range(2)]
         await asyncio.sleep(0.2)
         waiting = await memory.get(handles[1].ref)
@@ -155,13 +157,14 @@ async def test_what_was_lost_before_it_began_is_not_run_here(
     use(Stolen)
     gates[queue] = asyncio.Event()
     async with Worker([queue], concurrency=1) as worker:
+        await (await outlast(f"{queue}-short", 0).on_queue(queue).dispatch()).result(timeout=5)
         running = await pass_gate(queue).on_queue(queue).dispatch()
         await until(lambda: runs[queue] == 1)
         await outlast(f"{queue}-lost", 0).on_queue(queue).visibility_timeout(1).dispatch()
         await until(lambda: "was lost before it began" in caplog.text)
         gates[queue].set()
         assert await running.result(timeout=5) == queue
-    assert worker.completed == 1
+    assert worker.completed == 2
     assert runs[f"{queue}-lost"] == 0
 
 

@@ -78,22 +78,25 @@ async def test_what_runs_is_finished_and_settled_when_another_part_dies(
     broken, memory: MemoryDriver, queue: str, until, verb: str
 ) -> None:
     gates[queue] = asyncio.Event()
-    worker = Worker([queue], concurrency=1)
+    worker = Worker([queue], concurrency=2)
     running = asyncio.ensure_future(worker.run())
-    calls = [pass_gate(queue).on_queue(queue).visibility_timeout(1) for _ in range(2)]
+    await (await note(f"{queue} short").on_queue(queue).dispatch()).result(timeout=5)
+    calls = [pass_gate(queue).on_queue(queue).visibility_timeout(1) for _ in range(3)]
     handles = [await call.dispatch() for call in calls]
-    await until(lambda: runs[queue])
+    # Two run, one waits beside them, and there is room for one more to ask for.
+    while (await memory.stats([queue]))[0].running != 3:
+        await asyncio.sleep(0.005)
     broken.failing[verb] = ZeroDivisionError("a bug of the driver")
     if verb == "extend":
-        await asyncio.sleep(0.5)  # a lease is renewed after a third of it
+        await until(lambda: broken.failed)  # a lease is renewed after a third of it
     while (await memory.stats([queue]))[0].pending == 0:  # the buffer is given back
         await asyncio.sleep(0.005)
     gates[queue].set()
     await died(worker, running, ZeroDivisionError)
     assert worker.exit_code is ExitCode.PART_DIED
-    assert worker.completed == 1
-    assert await handles[0].result(timeout=1) == queue
-    left = await memory.get(handles[1].ref)
+    assert worker.completed == 3
+    assert [await handle.result(timeout=1) for handle in handles[:2]] == [queue, queue]
+    left = await memory.get(handles[2].ref)
     assert left is not None
     assert (left.state, left.deliveries) == ("pending", 0)
 
@@ -120,6 +123,7 @@ async def test_settling_that_dies_while_the_worker_stops_is_no_clean_end(
     gates[queue] = asyncio.Event()
     worker = Worker([queue], concurrency=1)
     running = asyncio.ensure_future(worker.run())
+    await (await note(queue).on_queue(queue).dispatch()).result(timeout=5)
     for _ in range(2):
         await pass_gate(queue).on_queue(queue).dispatch()
     while (await memory.stats([queue]))[0].running != 2:  # one runs, one waits beside it

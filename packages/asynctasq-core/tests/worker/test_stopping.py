@@ -58,26 +58,29 @@ def gate(queue: str) -> asyncio.Event:
 async def test_what_runs_is_finished_and_the_buffer_is_given_back_first(
     memory: MemoryDriver, queue: str, gate: asyncio.Event, until
 ) -> None:
-    handles = [await pass_gate(queue).on_queue(queue).dispatch() for _ in range(10)]
     worker = Worker([queue], concurrency=2)
     running = asyncio.ensure_future(worker.run())
-    await until(lambda: seen[f"{queue} began"] == 2)
-    (stats,) = await memory.stats([queue])
-    assert stats.running == 4  # two that run, and two that wait beside them
+    gate.set()
+    await (await pass_gate(queue).on_queue(queue).dispatch()).result(timeout=5)
+    gate.clear()
+    handles = [await pass_gate(queue).on_queue(queue).dispatch() for _ in range(10)]
+    while (await memory.stats([queue]))[0].running != 4:  # two that run, two that wait beside them
+        await asyncio.sleep(0.005)
+    await until(lambda: seen[f"{queue} began"] == 3)
     worker.stop()
     while (await memory.stats([queue]))[0].running != 2:
         await asyncio.sleep(0.005)
     assert not running.done()
     gate.set()
     await running
-    assert worker.completed == 2
+    assert worker.completed == 3
     (stats,) = await memory.stats([queue])
     assert (stats.pending, stats.running) == (8, 0)
     for handle in handles[2:]:
         left = await memory.get(handle.ref)
         assert left is not None
         assert (left.attempt, left.deliveries) == (1, 0)
-    assert seen[f"{queue} began"] == 2
+    assert seen[f"{queue} began"] == 3
 
 
 @pytest.mark.asyncio

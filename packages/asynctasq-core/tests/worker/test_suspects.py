@@ -63,6 +63,7 @@ async def test_one_with_a_loss_is_given_back_unless_it_starts_at_once(
     gates[queue] = asyncio.Event()
     suspect = await note(queue).on_queue(queue).dispatch()
     await lose(memory, queue, 1)
+    await note(f"{queue} short").on_queue(f"{queue}-first").dispatch()
     held = await hold(queue).on_queue(f"{queue}-first").dispatch()
     async with Worker([f"{queue}-first", queue], concurrency=1):
         await until(lambda: released)
