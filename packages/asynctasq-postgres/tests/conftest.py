@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
 import asynctasq
 from tools.backends import Room, private
+from tools.driver_tests import leftovers
 
 from .effects import TABLE
 from .servers.own import ask, database_of
@@ -50,15 +47,7 @@ def database(postgres_server: Room) -> Iterator[str]:
         yield dsn
 
 
-@pytest_asyncio.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    """What is open, or went wrong unseen, once it has ended is left behind: the test fails."""
-    unseen: list[Any] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
-    async with AsyncExitStack() as made:
-        yield made
-    gc.collect()
-    assert not unseen
+stack = leftovers.stack
 
 
 @pytest_asyncio.fixture

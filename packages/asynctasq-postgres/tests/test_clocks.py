@@ -13,9 +13,9 @@ import pytest_asyncio
 from asynctasq.driver import Ack, Message, Record
 from asynctasq.testing._loops import wall_clock_off_by
 from asynctasq_drivers.postgres import PostgresDriver
+from tools.driver_tests.where import url
 
 from .load import driver_on, under_load
-from .where import url
 
 pytestmark = [
     pytest.mark.asyncio,
@@ -26,7 +26,7 @@ pytestmark = [
 
 @pytest_asyncio.fixture
 async def driver() -> AsyncIterator[PostgresDriver]:
-    async with driver_on(url()) as opened:
+    async with driver_on(url("postgres")) as opened:
         yield opened
 
 
@@ -77,7 +77,7 @@ async def test_a_result_is_kept_for_as_long_as_it_was_to_be(
 
 async def test_workers_run_each_task_once(hours: int) -> None:
     with wall_clock_off_by(hours * 3600):
-        async with under_load(url(), lease=2) as load:
+        async with under_load(url("postgres"), lease=2) as load:
             await load.ends()
             assert load.run_again() == {}
             await load.driver.purge(load.queue)

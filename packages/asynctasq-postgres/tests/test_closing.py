@@ -157,7 +157,7 @@ async def test_calls_that_are_cancelled_under_load_lose_nothing_and_do_nothing_t
                     if not (await driver.settle([ack])).lost:
                         ran[held.id] = ran.get(held.id, 0) + 1
 
-    async with driver_on(watched, postgres_min_pool_size=4, postgres_max_pool_size=4) as driver:
+    async with driver_on(watched, min_pool_size=4, max_pool_size=4) as driver:
         consumers = [asyncio.ensure_future(consume(driver)) for _ in range(6)]
         for _ in range(150):
             batch = [Message(queue="mail", body=b"", visibility_timeout=1.0) for _ in range(3)]

@@ -32,7 +32,7 @@ async def test_the_isolation_that_a_database_has_for_all_costs_nobody_anything(
     sql = f"ALTER DATABASE test SET default_transaction_isolation = '{isolation}'"
     await asyncio.to_thread(ask, room, sql)
     for pgbouncer in (False, True):  # which has a transaction around each statement
-        async with under_load(room.url, lease=20, postgres_pgbouncer=pgbouncer) as load:
+        async with under_load(room.url, lease=20, pgbouncer=pgbouncer) as load:
             await load.goes_on(200)
             await load.ends()
             assert load.told == []
@@ -92,7 +92,7 @@ DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = 'test'"
 async def test_deadlocks_with_who_locks_rows_in_another_order_end_and_each_outcome_happens_once(
     room: Room, pgbouncer: bool
 ) -> None:
-    async with under_load(room.url, lease=20, postgres_pgbouncer=pgbouncer) as load:
+    async with under_load(room.url, lease=20, pgbouncer=pgbouncer) as load:
         with rivals(room.url, 3) as others:
             while not await asyncio.to_thread(
                 lambda: ask(room, DEADLOCKS)[0] - others.deadlocks > 2

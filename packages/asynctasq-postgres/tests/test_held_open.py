@@ -84,7 +84,10 @@ async def test_a_look_from_the_last_place_steps_over_nothing_dead(
 
 
 @pytest.mark.usefixtures("slow")
-async def test_most_looks_begin_there_and_find_all(driver: PostgresDriver) -> None:
+async def test_most_looks_begin_there_and_find_all(
+    driver: PostgresDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_low_water, "SHARE", 10_000)  # the next from the beginning is far away
     for _ in range(_low_water.IN_A_ROW):
         await driver.enqueue(messages(1))
         (one,) = await taken(driver, 1)

@@ -26,7 +26,8 @@ async def test_an_idle_consumer_sends_less_than_two_statements_a_second(
     few = {"min_pool_size": 1, "max_pool_size": 1}
     driver = await stack.enter_async_context(opened(tap.url, **few))
     await works(driver)
-    await driver.dequeue(["mail"], limit=1, wait=0.1)  # it listens, and has asked all it will
+    while driver._sql.next_due not in tap.statements:  # it listens, and has prepared all it asks
+        await driver.dequeue(["mail"], limit=1, wait=0.1)
     call = asyncio.create_task(driver.dequeue(["mail"], limit=1, wait=60.0))
     tap.forget()
     await asyncio.wait((call,), timeout=SECONDS)

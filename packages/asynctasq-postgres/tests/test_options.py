@@ -2,44 +2,37 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import asynctasq
-import asynctasq.config._state as state
 from asynctasq.config import Config
 from asynctasq.driver import Secret
 from asynctasq.errors import ConfigError
 from asynctasq_drivers.postgres import PostgresOptions
+from tools.driver_tests import options as shared
 
-EVERY: dict[str, tuple[str, Any]] = {
-    "postgres_dsn": ("postgresql://app:tiger@db/app", Secret("postgresql://app:tiger@db/app")),
-    "postgres_queue_table": ("jobs.line", "jobs.line"),
-    "postgres_dead_letter_table": ('the "dead"', 'the "dead"'),
-    "postgres_max_attempts": ("5", 5),
-    "postgres_retry_delay_seconds": ("0.5", 0.5),
-    "postgres_visibility_timeout_seconds": ("20", 20.0),
-    "postgres_min_pool_size": ("2", 2),
-    "postgres_max_pool_size": ("30", 30),
-    "postgres_auto_migrate": ("no", False),
-    "postgres_pgbouncer": ("yes", True),
-}
-"""As text, and what becomes of it."""
+unconfigured = shared.unconfigured
 
 
-@pytest.fixture(autouse=True)
-def _unconfigured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [*os.environ]:
-        if name.startswith(("ASYNCTASQ_", "ASYNC_TASK_")):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(state, "_state", state._State())
+class TestOptions(shared.OptionsSuite):
+    struct = PostgresOptions
+    driver = "postgres"
+    every = {
+        "postgres_dsn": ("postgresql://app:tiger@db/app", Secret("postgresql://app:tiger@db/app")),
+        "postgres_queue_table": ("jobs.line", "jobs.line"),
+        "postgres_dead_letter_table": ('the "dead"', 'the "dead"'),
+        "postgres_max_attempts": ("5", 5),
+        "postgres_retry_delay_seconds": ("0.5", 0.5),
+        "postgres_visibility_timeout_seconds": ("20", 20.0),
+        "postgres_min_pool_size": ("2", 2),
+        "postgres_max_pool_size": ("30", 30),
+        "postgres_auto_migrate": ("no", False),
+        "postgres_pgbouncer": ("yes", True),
+    }
+    shown = {"postgres_dsn": "postgresql://***@db/app"}
+    clients = frozenset({"asyncpg", "psycopg", "sqlalchemy"})
 
 
 def options() -> PostgresOptions:
@@ -47,17 +40,6 @@ def options() -> PostgresOptions:
     found = Config.get().driver_options("postgres")
     assert isinstance(found, PostgresOptions)
     return found
-
-
-def shown(*words: str) -> dict[str, tuple[object, str]]:
-    """By option, what `asynctasq config` says: its value, and who has set it."""
-    command = [sys.executable, "-m", "asynctasq", "config", *words, *EVERY, "--json"]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=50, check=True)
-    return {row["option"]: (row["value"], row["origin"]) for row in json.loads(ran.stdout)}
-
-
-def test_none_is_forgotten_here() -> None:
-    assert tuple(EVERY) == PostgresOptions.__struct_fields__
 
 
 def test_defaults_are_those_of_the_documentation() -> None:
@@ -73,33 +55,6 @@ def test_defaults_are_those_of_the_documentation() -> None:
         postgres_auto_migrate=True,
         postgres_pgbouncer=False,
     )
-
-
-@pytest.mark.parametrize("name", EVERY)
-def test_each_is_set_by_init(name: str) -> None:
-    text, value = EVERY[name]
-    asynctasq.init({name: text if isinstance(value, Secret) else value})
-    assert getattr(options(), name) == getattr(Config.get(), name) == value
-    assert Config.get().origin(name) == "init()"
-
-
-@pytest.mark.parametrize("prefix", ["ASYNCTASQ_", "ASYNC_TASK_"])
-@pytest.mark.parametrize("name", EVERY)
-def test_each_is_set_by_the_environment(
-    monkeypatch: pytest.MonkeyPatch, name: str, prefix: str
-) -> None:
-    text, value = EVERY[name]
-    monkeypatch.setenv(prefix + name.upper(), text)
-    assert getattr(options(), name) == value
-    assert type(getattr(options(), name)) is type(value)
-
-
-def test_each_is_set_by_its_flag() -> None:
-    words = [w for n in EVERY for w in (f"--{n.replace('_', '-')}", EVERY[n][0])]
-    flags = {name: f"flag --{name.replace('_', '-')}" for name in EVERY}
-    values = {name: value for name, (_, value) in EVERY.items()}
-    values["postgres_dsn"] = "postgresql://***@db/app"
-    assert shown(*words) == {name: (values[name], flags[name]) for name in EVERY}
 
 
 @pytest.mark.parametrize("table", ["postgres_queue_table", "postgres_dead_letter_table"])
@@ -141,12 +96,6 @@ def test_what_does_not_fit_is_refused_and_what_would_fit_is_told(
         asynctasq.init({name: value})
 
 
-def test_the_password_is_not_shown() -> None:
-    asynctasq.init({"postgres_dsn": "postgresql://app:tiger@db/app"})
-    config = Config.get()
-    assert "tiger" not in f"{config!r} {config.rows()} {options()!r} {config.postgres_dsn}"
-
-
 @pytest.mark.parametrize(
     ("option", "default", "own"),
     [
@@ -164,13 +113,3 @@ def test_its_own_default_for_tasks_comes_before_that_of_all_drivers(
     asynctasq.init({**every, default: own})
     assert Config.get().task_default(option, "postgres") == own
     assert Config.get().task_default(option, "memory") == 4
-
-
-def test_asking_for_options_imports_no_client_library() -> None:
-    code = (
-        "import asynctasq, sys; from asynctasq_drivers.postgres import PostgresOptions\n"
-        "asynctasq.init({'postgres_max_pool_size': 3})\n"
-        "sys.exit(', '.join({'asyncpg', 'psycopg', 'sqlalchemy'} & sys.modules.keys()) or None)"
-    )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (ran.returncode, ran.stderr) == (0, "")

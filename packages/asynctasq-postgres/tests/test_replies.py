@@ -200,7 +200,7 @@ async def test_a_task_that_was_deleted_is_gone_and_deleted_again_it_is_not_there
 @pytest_asyncio.fixture
 async def in_transactions(between: Proxy, stack: AsyncExitStack) -> Through:
     """A driver as it is behind PgBouncer: with a transaction around each statement."""
-    driver = await stack.enter_async_context(driver_on(between.url, postgres_pgbouncer=True))
+    driver = await stack.enter_async_context(driver_on(between.url, pgbouncer=True))
     return driver, between
 
 

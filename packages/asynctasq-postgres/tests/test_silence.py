@@ -21,6 +21,7 @@ from asynctasq_drivers.postgres import (
     _transactions,
     _wakes,
 )
+from tools.driver_tests import waiting
 
 from .load import again, driver_on, under_load
 from .servers.proxy import Proxy, proxy
@@ -56,11 +57,7 @@ def message() -> Message:
 
 async def ends_in_time(call: Callable[[], Awaitable[object]]) -> DriverError:
     """The error with which it ends."""
-    start = monotonic()
-    with pytest.raises((DriverUnavailable, OutcomeUnknown)) as told:
-        await call()
-    assert monotonic() - start < LATE
-    return told.value
+    return await waiting.ends_in_time(call, LATE)
 
 
 async def test_every_verb_ends_in_time_and_goes_on(between: Proxy, stack: AsyncExitStack) -> None:

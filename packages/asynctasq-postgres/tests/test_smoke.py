@@ -15,8 +15,7 @@ import asynctasq
 from asynctasq.driver import Ack, Context, Message, Secret
 from asynctasq.worker import Worker
 from asynctasq_drivers.postgres import PostgresDriver, PostgresOptions
-
-from .where import url
+from tools.driver_tests.where import url
 
 pytestmark = [pytest.mark.smoke, pytest.mark.asyncio]
 
@@ -32,12 +31,12 @@ def options() -> Iterator[dict[str, str]]:
     name = f"smoke_{uuid4().hex[:12]}"
     dead = f"{name}_dead"
     yield {
-        "postgres_dsn": url(),
+        "postgres_dsn": url("postgres"),
         "postgres_queue_table": name,
         "postgres_dead_letter_table": dead,
     }
     tables = (name, dead, *(f"{name}_{rest}" for rest in ("completed", "results", "migrations")))
-    with psycopg.connect(url(), autocommit=True) as connection:
+    with psycopg.connect(url("postgres"), autocommit=True) as connection:
         for table in tables:
             connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(table)))
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from tools.backends import Room, private
+from tools.driver_tests import leftovers
 
 from .channel import Channel
 from .servers.cluster import Cluster, cluster
@@ -37,15 +34,7 @@ def redis_cluster() -> Iterator[Cluster]:
         yield nodes
 
 
-@pytest_asyncio.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    """What is open, or went wrong unseen, once it has ended is left behind: the test fails."""
-    unseen: list[Any] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
-    async with AsyncExitStack() as made:
-        yield made
-    gc.collect()
-    assert not unseen
+stack = leftovers.stack
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def new() -> Message:
 
 async def test_an_enqueue_is_confirmed_once_a_replica_has_it() -> None:
     with replicated() as pair:
-        async with driver_on(pair.url, redis_wait_replicas=1) as driver:
+        async with driver_on(pair.url, wait_replicas=1) as driver:
             message, start = new(), monotonic()
             pair.replica.pause()
             with pytest.raises(OutcomeUnknown, match="0 of redis_wait_replicas=1"):
@@ -63,7 +63,7 @@ async def test_an_enqueue_is_confirmed_once_a_replica_has_it() -> None:
 @pytest.mark.concurrent
 async def test_what_two_nodes_of_a_cluster_had_ends_after_a_failover() -> None:
     with cluster(replicas=1) as nodes:
-        async with under_load(nodes.url, lease=LEASE, redis_wait_replicas=1) as load:
+        async with under_load(nodes.url, lease=LEASE, wait_replicas=1) as load:
             key = f"queue:{{{load.queue}}}"
             old = nodes.master_of(key)
             assert old
@@ -79,7 +79,7 @@ async def test_what_two_nodes_of_a_cluster_had_ends_after_a_failover() -> None:
 @pytest.mark.concurrent
 async def test_what_master_and_replica_had_ends_after_sentinels_have_replaced_it() -> None:
     with sentinels() as watched:
-        async with under_load(watched.url, lease=LEASE, redis_wait_replicas=1) as load:
+        async with under_load(watched.url, lease=LEASE, wait_replicas=1) as load:
             killed = monotonic()
             old = await asyncio.to_thread(watched.kill_master)
             new = await asyncio.to_thread(watched.wait_for_failover, old)

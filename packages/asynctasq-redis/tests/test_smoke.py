@@ -13,8 +13,7 @@ import asynctasq
 from asynctasq.driver import Ack, Context, Message, Secret
 from asynctasq.worker import Worker
 from asynctasq_drivers.redis import RedisDriver, RedisOptions
-
-from .where import url
+from tools.driver_tests.where import url
 
 pytestmark = [pytest.mark.smoke, pytest.mark.asyncio]
 
@@ -26,7 +25,7 @@ async def double(number: int) -> int:
 
 @pytest_asyncio.fixture
 async def driver() -> AsyncIterator[RedisDriver]:
-    opened = RedisDriver(RedisOptions(redis_url=Secret(url())), Context())
+    opened = RedisDriver(RedisOptions(redis_url=Secret(url("redis"))), Context())
     await opened.open()
     yield opened
     await opened.close()
@@ -54,7 +53,7 @@ async def test_a_dispatched_task_runs_and_its_result_comes_back(
     queue: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    asynctasq.init({"driver": "redis", "redis_url": url(), "result_ttl": 60})
+    asynctasq.init({"driver": "redis", "redis_url": url("redis"), "result_ttl": 60})
     async with Worker([queue]) as worker:
         handle = await double(21).on_queue(queue).dispatch()
         assert await handle.result(timeout=20) == 42

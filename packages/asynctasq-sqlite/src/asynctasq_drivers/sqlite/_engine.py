@@ -31,6 +31,10 @@ OpenSession: TypeAlias = Callable[[threading.Event], Session]
 """Connects, on the thread; gives up when the event is set."""
 
 
+LOOK: Final = 5.0
+"""Seconds after which who has nothing to do looks whether its loop is still there."""
+
+
 class Engine:
     """One thread, for the event loop that made it."""
 
@@ -130,7 +134,7 @@ class Engine:
     def _next_batch(self, pause: float | None) -> list[Job[Any] | Token]:
         batch: list[Job[Any] | Token] = []
         with suppress(Empty):
-            batch.append(self._inbox.get(timeout=pause))
+            batch.append(self._inbox.get(timeout=LOOK if pause is None else pause))
             while len(batch) < MANY and batch[-1] != "stop":
                 batch.append(self._inbox.get_nowait())
         return batch
