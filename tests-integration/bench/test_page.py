@@ -20,7 +20,7 @@ def test_there_are_some() -> None:
     assert len(COMMANDS) == 3
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(420)  # all drivers one after the other: two minutes with five of them
 @pytest.mark.usefixtures("startable")
 @pytest.mark.parametrize("words", COMMANDS)
 def test_a_command_of_the_page_measures_what_it_asks_for(words: str, tmp_path: Path) -> None:
