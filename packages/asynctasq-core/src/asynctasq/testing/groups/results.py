@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from statistics import median
 from time import monotonic
 
@@ -13,13 +12,10 @@ from asynctasq.driver import Ack, DeadLetter, Driver, Record, ResultStore, TaskR
 from asynctasq.errors import DriverClosed
 from asynctasq.testing._doomed import DoomedLoop
 from asynctasq.testing._group import Group, needs
+from asynctasq.testing._idle import IDLE, waits_idly
 from asynctasq.testing._outcomes import FAILURE, retry
-from asynctasq.testing._rig import Rig
+from asynctasq.testing._rig import TICK, Rig
 
-IDLE = 0.3
-"""Seconds of waiting for nothing."""
-STEPS = 1000
-"""Awaits in a second of waiting: room for fifty polls with a hop to a thread each."""
 BIG = 1 << 20
 
 
@@ -133,13 +129,12 @@ class Results(Group):
     def test_waiting_for_a_result_is_no_tight_poll(self, bench: Rig, queue: str) -> None:
         loop, driver = DoomedLoop(), bench.new()
         assert isinstance(driver, ResultStore)
+        results, ref = driver, bench.message(queue).ref
         loop.run(driver.open())
-        before, cpu = loop.suspensions + loop.waits, time.process_time()
-        loop.run(driver.result(bench.message(queue).ref, IDLE))
-        steps, cpu = loop.suspensions + loop.waits - before, time.process_time() - cpu
-        loop.bury(driver)
-        assert steps < STEPS * IDLE, f"{steps} awaits in {IDLE} s of waiting: that is a tight poll"
-        assert cpu < 0.6 * IDLE, f"{cpu:.2f} s of CPU in {IDLE} s of waiting for nothing"
+        try:
+            waits_idly(loop, lambda: results.result(ref, IDLE))
+        finally:
+            loop.bury(driver)
 
     async def test_many_may_wait_and_the_driver_goes_on(
         self, rig: Rig, driver: Driver, results: ResultStore, queue: str
@@ -171,8 +166,10 @@ class Results(Group):
         await rig.put(driver, rig.messages(queue, 2))
         short, long = await rig.take(driver, queue, 2)
         records = completed(short.ref, keep_for=self.lease), completed(long.ref)
+        ends = monotonic() + self.lease
         await driver.settle([Ack(short, records[0]), Ack(long, records[1])])
-        assert await results.result(short.ref, 0.0) is not None, "it can be read at first"
+        record = await results.result(short.ref, 0.0)
+        assert record is not None or monotonic() > ends - TICK, "it can be read at first"
         await self._gone(rig, driver, short.ref, self.lease)
         assert await results.result(long.ref, 0.0) is not None, "another record went with it"
 
