@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from math import inf
 from time import monotonic
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 from uuid import uuid4
@@ -21,6 +22,9 @@ LONG_LEASE = 60.0
 
 LONG_DELAY = 3600.0
 """Seconds: a delay that does not end during a test."""
+
+TICK = 0.05
+"""Seconds by which two clocks may differ about when something happened."""
 
 
 class Stale(NamedTuple):
@@ -153,6 +157,26 @@ class Rig:
         names = [queues] if isinstance(queues, str) else list(queues)
         came = await driver.dequeue(names, limit=100, wait=self.quiet if wait is None else wait)
         assert came == (), f"{why}: yet {len(came)} came, the first is {came[0]}"
+
+    async def hidden(
+        self,
+        driver: Driver,
+        queue: str,
+        why: str,
+        *,
+        held: Sequence[Delivery],
+        ends: float,
+        by: float,
+    ) -> bool:
+        """Nothing of ``held`` may come before its lease ends; look for it until ``by``.
+
+        Both are seconds of the monotonic clock. False: on a slow machine the lease ended, and
+        ``driver`` was rightly given the messages.
+        """
+        came = await driver.dequeue([queue], limit=len(held), wait=max(by - monotonic(), 0.0))
+        early = ends - monotonic() if self.runs_for(held) else inf
+        assert not came or early < TICK, f"{why}: yet {len(came)} came {early:.2f} s too early"
+        return not came
 
     async def woken(
         self, driver: Driver, queues: str | Sequence[str], by: Callable[[], Awaitable[object]]
