@@ -74,9 +74,15 @@ class Dequeue(Group):
     async def test_one_message_goes_to_one_consumer(self, rig: Rig, queue: str) -> None:
         consumers = [await rig.open() for _ in range(3)]
         await rig.put(consumers[0], [rig.message(queue)])
-        came = await asyncio.gather(
-            *(c.dequeue([queue], limit=5, wait=self.quiet * 2) for c in consumers)
-        )
+        calls = [c.dequeue([queue], limit=5, wait=rig.long_wait) for c in consumers]
+        waiting = {asyncio.ensure_future(call): c for call, c in zip(calls, consumers, strict=True)}
+        await asyncio.wait(waiting, timeout=2 * self.patience, return_when=asyncio.FIRST_COMPLETED)
+        await rig.nothing(consumers[0], rig.queue(), "nothing was sent there", 2 * self.quiet)
+        for call, consumer in waiting.items():
+            if call.done():  # settled, so that closing gives it to nobody else
+                await consumer.settle([Ack(delivery) for delivery in call.result()])
+        await asyncio.gather(*(consumer.close() for consumer in consumers))
+        came = await asyncio.gather(*waiting)
         assert sum(map(len, came)) == 1, "a message is in one hand at a time"
 
     async def test_no_two_deliveries_share_a_receipt(

@@ -93,7 +93,9 @@ class Restarts(OutageGroup):
         await producing
         after = await self._reopened(rig)
         came = await self._take(after, queue, len(confirmed))
-        came += await after.dequeue([queue], limit=len(unknown) + 1, wait=self.lease)
+        # What was not confirmed may be there as well, and may come first.
+        while more := await after.dequeue([queue], limit=len(unknown) + 1, wait=self.lease):
+            came += more
         ids = [d.id for d in came]
         assert len(ids) == len(set(ids)), "a message was stored twice"
         assert {m.id for m in confirmed} <= set(ids), "enqueue had confirmed a lost message"
