@@ -16,6 +16,7 @@ import dotenv  # noqa: F401
 import pytest
 import pytest_asyncio
 import rich.table  # noqa: F401
+from hypothesis import HealthCheck, settings
 
 import asynctasq
 import asynctasq.config._state as state
@@ -23,6 +24,10 @@ from asynctasq import plugins
 from asynctasq.driver import Context, StoredTask, TaskState
 from asynctasq.memory import MemoryDriver
 from asynctasq.tasks import TASKS
+
+# A machine that pauses makes no example wrong.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 _STATES: tuple[TaskState, ...] = ("scheduled", "pending", "running", "completed", "dead")
 
