@@ -74,7 +74,7 @@ async def test_a_backend_that_stays_away_is_an_error_after_dispatch_timeout(
     with pytest.raises(DriverUnavailable, match="connection refused"):
         await note(1).on_queue(queue).dispatch()
     assert 0.3 <= time.monotonic() - began < 2
-    assert 4 <= len(scripted.calls) <= 8
+    assert len(scripted.calls) <= 8  # ever more rarely: no hot loop
     assert await stored() == []
 
 

@@ -86,7 +86,7 @@ async def test_a_result_that_is_not_there_in_time_is_a_timeout(memory, queue: st
     began = time.monotonic()
     with pytest.raises(ResultTimeout, match=f"{handle.id} had no result within 0.1 s") as raised:
         await handle.result(timeout=0.1)
-    assert 0.1 <= time.monotonic() - began < 1
+    assert 0.1 <= time.monotonic() - began < 5
     assert isinstance(raised.value, TimeoutError)
 
 
@@ -160,9 +160,10 @@ async def test_completed_tasks_are_kept_by_their_results_in_the_result_driver(
     brief = {"driver": "queue-only", "result_driver": "memory", "result_ttl": 0.1}
     for kept in (False, True):
         asynctasq.init({**brief, "keep_completed_tasks": kept})
-        async with Worker([queue]):
+        async with Worker([queue]) as worker, asyncio.timeout(5):
             handle = await report("2").on_queue(queue).dispatch()
-            assert (await handle.result(timeout=5)).total == 2
+            while not worker.completed:  # its result may be gone before anybody looks
+                await asyncio.sleep(0.005)
         await asyncio.sleep(0.15)
         assert (await memory.result(handle.ref, 0) is not None) == kept
 
