@@ -42,7 +42,16 @@ class Server:
         self._drivers: dict[Context, MemoryDriver] = {}
         self.port = 0
 
+    def _reserve(self) -> None:
+        """Take the port, so that nobody else has it meanwhile, and refuse who connects."""
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.setblocking(False)
+        self._socket.bind((HOST, self.port))
+        self.port = self._socket.getsockname()[1]
+
     def __enter__(self) -> Self:
+        self._reserve()
         self._thread.start()
         self.heal()
         return self
@@ -54,6 +63,7 @@ class Server:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        self._socket.close()
 
     def cut(self) -> None:
         """End every connection, and let none be made."""
@@ -68,15 +78,13 @@ class Server:
 
     async def _listen(self) -> None:
         # By hand: a server of asyncio's loses what it accepts while it closes.
-        self._listening = socket.create_server((HOST, self.port))
-        self._listening.setblocking(False)
-        self.port = self._listening.getsockname()[1]
-        self._loop.add_reader(self._listening, self._accept)
+        self._socket.listen()
+        self._loop.add_reader(self._socket, self._accept)
 
     async def _deafen(self) -> None:
-        if self._listening.fileno() >= 0:  # a test that failed has cut it already
-            self._loop.remove_reader(self._listening)
-            self._listening.close()
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+        self._reserve()
         while self._calls:
             for call in self._calls:
                 call.cancel()
@@ -84,7 +92,7 @@ class Server:
 
     def _accept(self) -> None:
         try:
-            connection, _ = self._listening.accept()
+            connection, _ = self._socket.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return
         call = self._loop.create_task(self._serve(connection))

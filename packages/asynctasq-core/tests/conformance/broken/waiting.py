@@ -142,5 +142,5 @@ class StaysSubscribed(ModestDriver):
         return taken
 
     async def _stay(self, queues: Sequence[str]) -> None:
-        late = await super().dequeue(queues, limit=1, wait=0.2)
+        late = await super().dequeue(queues, limit=1, wait=1.0)
         await self.settle([Release(delivery) for delivery in late])
