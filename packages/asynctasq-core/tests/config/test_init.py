@@ -78,7 +78,7 @@ def test_without_init_environment_and_defaults_serve_and_are_read_once(monkeypat
 def test_flags_win_over_an_init_in_a_module_imported_later(site) -> None:
     set_flags({"default_queue": "by-flag"})
     source = "import asynctasq.config\nasynctasq.config.init({'default_queue': 'by-module', "
-    (site.folder / "their_app.py").write_text(source + "'max_losses': 9})\n", encoding="utf-8")
+    site.install("their-app", modules={"their_app": source + "'max_losses': 9})\n"})
     __import__("their_app")
     assert Config.get().default_queue == "by-flag"
     assert Config.get().max_losses == 9
