@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from typing import Any
 from uuid import UUID
 
@@ -53,6 +54,11 @@ LEVELS: list[tuple[Event, int]] = [
 ]
 
 
+def records(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """Those of this thread: a bus that ends may still tell what happened in an earlier test."""
+    return [record for record in caplog.records if record.thread == threading.get_ident()]
+
+
 def tell(*events: Event) -> None:
     asyncio.run(LoggingEventEmitter().emit(events))
 
@@ -63,7 +69,7 @@ def test_each_event_has_its_level_and_its_fields(
 ) -> None:
     caplog.set_level(logging.DEBUG, "asynctasq.events")
     tell(event)
-    (record,) = caplog.records
+    (record,) = records(caplog)
     assert (record.name, record.levelno) == ("asynctasq.events", level)
     assert record.__dict__["event"] == event.name
     for field in event.__struct_fields__:
@@ -79,18 +85,18 @@ def test_what_its_level_does_not_let_through_is_not_wanted(
     for event, level in LEVELS:
         assert emitter.wants(type(event)) is (level >= threshold)
     tell(*(event for event, _ in LEVELS))
-    assert len(caplog.records) == sum(level >= threshold for _, level in LEVELS)
+    assert len(records(caplog)) == sum(level >= threshold for _, level in LEVELS)
 
 
 def test_a_line_names_what_somebody_looks_for(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "asynctasq.events")
     tell(*(event for event, _ in LEVELS))
-    for record in caplog.records:
+    for record in records(caplog):
         if record.__dict__["event"].startswith("task_"):
             assert all(
                 word in record.message for word in ("mail.welcome", str(UUID(int=7)), "mail")
             )
-    failed, dead = (r.message for r in caplog.records if r.__dict__["event"] == "task_failed")
+    failed, dead = (r.message for r in records(caplog) if r.__dict__["event"] == "task_failed")
     assert "failed on attempt 2" in failed
     assert "is dead on attempt 2" in dead
     assert "KeyError: 'x'" in dead
@@ -103,7 +109,7 @@ async def test_text_of_tasks_forges_no_line_and_moves_no_terminal(
     error = "no user\n2026-01-01 INFO forged \x1b]0;title\x07\u202e"
     failed = TaskFailed(final=True, error_type="ValueError", error=error, seconds=0.1, **TASK)
     await LoggingEventEmitter().emit([failed])
-    (record,) = caplog.records
+    (record,) = records(caplog)
     assert record.getMessage().endswith(
         r"ValueError: no user 2026-01-01 INFO forged \x1b]0;title\x07\u202e"
     )
