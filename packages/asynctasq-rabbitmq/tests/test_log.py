@@ -48,13 +48,13 @@ async def test_a_deleted_queue_is_one_line_however_many_consumers_it_had(
 async def test_a_call_that_is_not_answered_is_told_by_nobody_else(
     vhost: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_channel, "ANSWER", 0.3)
     with proxy(vhost) as between:
         async with opened(between.url) as driver:
             await works(driver)
             await driver.enqueue([message()])
             delivery = await taken(driver)
             caplog.set_level(logging.INFO)
+            monkeypatch.setattr(_channel, "ANSWER", 0.3)
             between.swallow()
             with pytest.raises(DriverError):
                 await driver.settle([Ack(delivery)])
