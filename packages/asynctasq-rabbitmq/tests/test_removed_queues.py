@@ -26,7 +26,7 @@ async def test_who_waits_at_a_queue_that_is_deleted_is_handed_what_is_sent_to_th
     async with opened(vhost) as driver, opened(vhost) as other, channel_on(vhost) as channel:
         await works(driver)
         for _ in range(6):
-            waiting = asyncio.ensure_future(other.dequeue(["mail"], limit=3, wait=5.0))
+            waiting = asyncio.ensure_future(other.dequeue(["mail"], limit=3, wait=20.0))
             async with asyncio.timeout(10):
                 while not (await channel.queue_declare("mail", passive=True)).consumer_count:
                     await asyncio.sleep(0.02)
