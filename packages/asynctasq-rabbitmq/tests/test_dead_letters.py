@@ -20,9 +20,9 @@ from asynctasq_drivers.rabbitmq._browsing import view
 from asynctasq_drivers.rabbitmq._client import Connection
 from tools.backends import Room
 
-from . import holding
 from .channels import channel_on
 from .drivers import FAILURE, buried, message, opened, taken
+from .holding import taken as all_taken
 from .servers.own import suspended
 
 pytestmark = pytest.mark.asyncio
@@ -75,7 +75,7 @@ async def test_to_look_at_some_takes_no_room_for_the_others(vhost: str) -> None:
     async with opened(vhost) as driver:
         sent = [message(bytes(size)) for _ in range(count)]
         await driver.enqueue(sent)
-        for delivery in await holding.taken(driver, count):
+        for delivery in await all_taken(driver, count):
             await driver.settle([DeadLetter(delivery, FAILURE)])
         last = sent[-1].ref
         tracemalloc.start()

@@ -18,9 +18,9 @@ from asynctasq.errors import BackendRefused, DriverError, DriverUnavailable
 from asynctasq_drivers.rabbitmq import RabbitmqDriver
 from tools.backends import Room
 
-from . import holding
 from .channels import LOST, channel_on, declare
 from .drivers import made, message, opened, taken, works
+from .holding import taken as all_taken
 from .load import again
 from .page import PAGE
 from .servers.own import HOST, control, server
@@ -145,7 +145,7 @@ async def test_a_queue_that_is_full_by_a_policy_takes_nothing_and_loses_nothing(
         refused = [str(one) for one in outcomes if isinstance(one, DriverUnavailable)]
         assert len(refused) > 10
         assert all("for 'mail' now (nack): the queue is full" in text for text in refused)
-        got = await holding.taken(driver, len(sent))
+        got = await all_taken(driver, len(sent))
         assert [delivery.id for delivery in got] == sent
         await driver.settle([Ack(delivery) for delivery in got])
         # A channel hears in its own time that there is room again.

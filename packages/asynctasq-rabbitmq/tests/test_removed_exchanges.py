@@ -12,9 +12,10 @@ from asynctasq.errors import OutcomeUnknown
 from asynctasq_drivers.rabbitmq import RabbitmqDriver
 from tools.backends import Room
 
-from . import holding
 from .channels import channel_on
 from .drivers import FAILURE, message, opened, taken, works
+from .holding import rest
+from .holding import taken as all_taken
 from .servers.own import control
 
 pytestmark = pytest.mark.asyncio
@@ -62,10 +63,10 @@ async def test_of_many_at_once_those_are_unknown_that_were_under_way_and_all_oth
 
 
 async def each_comes_once(driver: RabbitmqDriver, sent: Sequence[Message]) -> None:
-    got = await holding.taken(driver, len(sent))
+    got = await all_taken(driver, len(sent))
     assert {delivery.id for delivery in got} == {one.id for one in sent}
     await driver.settle([Ack(delivery) for delivery in got])
-    assert not await holding.rest(driver)
+    assert not await rest(driver)
 
 
 async def test_a_broker_that_has_lost_all_is_given_all_that_a_message_needs(
