@@ -199,6 +199,16 @@ def test_other_programs_can_be_put_before_those_that_are_installed(
     assert find("sh") != str(tmp_path / "sh")
 
 
+def test_no_other_takes_the_ports_of_one_that_is_not_up() -> None:
+    _need("redis")
+    with private("redis") as room:
+        room.stop()
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", _port(room)))
+        room.start()
+        assert _redis(room, write=True)
+
+
 def test_two_at_once_have_ports_and_data_of_their_own() -> None:
     _need("redis")
     with private("redis") as one, private("redis") as other:

@@ -112,7 +112,7 @@ class Proxy:
         self._do(self._fall_silent(after))
 
     def heal(self) -> None:
-        """Take connections, on the same port as before, and carry what they say."""
+        """Take connections, on the same port as before, and carry what they say, from now on."""
         self._do(self._listen())
 
     def lose(
@@ -157,6 +157,7 @@ class Proxy:
         if self._silent:  # each connection has lost something
             await self._end_links()
             self._silent = False
+        self._until_silent = 0
         # By hand: a server of asyncio's loses what it accepts while it closes.
         self._door.listen()
         self._loop.add_reader(self._door, self._accept)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -19,6 +17,7 @@ from types import MappingProxyType
 from tools.backends import hello, processes
 from tools.backends.account import account
 from tools.backends.home import new_folder, tidy
+from tools.backends.ports import free_ports
 from tools.backends.processes import Process
 from tools.backends.recipes import RECIPES, Command, Recipe
 
@@ -45,6 +44,8 @@ class Room:
     arguments: Sequence[str] = ()
     """What its program is told before all else, on every start."""
     _child: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
+    _kept: ExitStack = field(default_factory=ExitStack, repr=False, compare=False)
+    """Its ports, also while its server does not listen there."""
 
     @property
     def url(self) -> str:
@@ -166,8 +167,13 @@ class Room:
     def remove(self) -> None:
         """Stop it and remove its folder, with all data."""
         self.stop()
+        self.let_go()
         shutil.rmtree(self.folder, ignore_errors=True)
         tidy()
+
+    def let_go(self) -> None:
+        """Keep its ports no longer than its server listens there."""
+        self._kept.close()
 
     @property
     def _recipe(self) -> Recipe:
@@ -237,14 +243,16 @@ def create(
     recipe = RECIPES[name]
     if missing := recipe.missing():
         raise Failed(f"{name} needs {', '.join(missing)}: install {recipe.package}")
-    room = Room(name, new_folder(name), _free_port(recipe.ports), owner)
-    room.arguments = arguments
+    room = Room(name, new_folder(name), 0, owner, arguments=arguments)
     try:
+        room.port, room._kept = free_ports(recipe.ports)
         room.prepare(files, filling)
         room.start()
     except BaseException:
         room.remove()
         raise
+    if owner is None:
+        room.let_go()  # it outlives this process
     return room
 
 
@@ -283,17 +291,3 @@ def load(folder: Path) -> Room | None:
 
 def _plain(process: Process | None) -> tuple[int, int] | None:
     return (process.pid, process.started) if process else None
-
-
-def _free_port(count: int) -> int:
-    """The first of so many ports in a row; below those that outgoing connections are given."""
-    for _ in range(200):
-        first = random.randrange(20_000, 32_000)
-        try:
-            with ExitStack() as stack:
-                for port in range(first, first + count):
-                    stack.enter_context(socket.create_server(("127.0.0.1", port)))
-                return first
-        except OSError:
-            continue
-    raise Failed("no free port between 20000 and 32000 on 127.0.0.1")

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from tools.driver_tests.note import NAME, body
 from tools.driver_tests.waiting import PATIENCE, until
 
 _PROGRAM: Final = f"""
-import asyncio, json, os, sys
+import asyncio, json, os, sys, uuid
 import asynctasq
 from asynctasq.worker import Worker
 
@@ -42,6 +43,7 @@ _RUN: Final = f"""
 asynctasq.init(json.loads(sys.argv[1]))
 worker = Worker([{QUEUE!r}], concurrency=4)
 worker.handle_signals()
+os.write(journal, f"ready {{uuid.UUID(int=0)}} 0 {{os.getpid()}}\\n".encode())
 asynctasq.run(worker.run())
 """
 SECONDS: Final = 0.05
@@ -105,11 +107,19 @@ class Crew:
         return [process for process in self.alive if process.pid in known]
 
     def stop(self) -> None:
-        """Let all settle what they have, and end."""
+        """Let all settle what they have, and end. One that has just been started is killed by what
+        asks it to, until it heeds signals."""
+        deadline = monotonic() + PATIENCE
+        while not self._heeding_signals().issuperset(process.pid for process in self.alive):
+            assert monotonic() < deadline, "a worker has not come up"
+            sleep(0.02)
         for process in self.alive:
             process.terminate()
         for process in self.alive:
             assert process.wait(30) == 0
+
+    def _heeding_signals(self) -> set[int]:
+        return {pid for pids in self.runs("ready").values() for pid in pids}
 
     def end(self) -> None:
         """Leave none behind."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from asynctasq_drivers.rabbitmq._session import Session
 from tools.backends import Room, private
 from tools.driver_tests import leftovers
 
@@ -43,6 +44,20 @@ def vhost(rabbitmq_server: Room) -> Iterator[str]:
     """The URL of an empty virtual host, for this test."""
     with vhost_of(rabbitmq_server) as url:
         yield url
+
+
+@pytest.fixture
+def sessions(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
+    """All that drivers open, the last one at the end."""
+    made: list[Session] = []
+    plain = Session.__init__
+
+    def noted(self: Session, *words: object) -> None:
+        plain(self, *words)  # type: ignore[arg-type]
+        made.append(self)
+
+    monkeypatch.setattr(Session, "__init__", noted)
+    return made
 
 
 stack = leftovers.stack

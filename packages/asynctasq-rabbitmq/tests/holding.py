@@ -17,7 +17,18 @@ from tools.driver_tests.waiting import PATIENCE, until
 
 from .drivers import RABBITMQ
 
-__all__ = ["DEAD", "QUEUE", "again", "held_there", "message", "opened", "rest", "taken", "until"]
+__all__ = [
+    "DEAD",
+    "QUEUE",
+    "again",
+    "held_there",
+    "message",
+    "opened",
+    "rest",
+    "taken",
+    "until",
+    "waits",
+]
 
 T = TypeVar("T")
 DEAD = "mail/dead"
@@ -45,6 +56,14 @@ async def rest(driver: RabbitmqDriver, queues: Sequence[str] = (QUEUE,)) -> list
     while more := await driver.dequeue(queues, limit=1000, wait=0.3):
         found += more
     return found
+
+
+def waits(driver: RabbitmqDriver, queue: str, consumers: int = 1) -> bool:
+    """Whether somebody there waits at a queue, and so many consumers of it have begun."""
+    line = driver._consumer._lines.get(queue)
+    if line is None or not line.waiting or line.lock.locked():
+        return False
+    return len(line.tags) >= consumers
 
 
 async def held_there(url: str, queue: str) -> list[Any]:

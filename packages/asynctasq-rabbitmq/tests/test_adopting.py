@@ -9,7 +9,6 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -17,11 +16,13 @@ import asynctasq
 from asynctasq import task
 from asynctasq.driver import Ack, TaskRef
 from asynctasq.worker import Worker
+from asynctasq_drivers.rabbitmq import _consumer
+from asynctasq_drivers.rabbitmq._session import Session
 from tools.backends import Room
 
 from .channels import channel_on
 from .holding import QUEUE, held_there, message, opened, rest, taken, until
-from .servers.own import is_empty, queue_info, wait_for
+from .servers.own import is_empty, wait_for
 from .servers.proxy import Proxy, proxy
 
 runs: Counter[str] = Counter()
@@ -68,39 +69,19 @@ def cut(between: Proxy) -> None:
     between.heal()
 
 
-class Log:
-    """Of what the driver in a worker says."""
-
-    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
-        self._caplog = caplog
-
-    def losses(self) -> int:
-        """How often it has lost what it held."""
-        return sum("handed out again" in one.getMessage() for one in self._caplog.records)
-
-
-async def cut_and_adopted(between: Proxy, room: Room, url: str, log: Log, count: int) -> None:
+async def cut_and_adopted(between: Proxy, sessions: list[Session], count: int) -> None:
     """Once more, until all those that run are held on the new connection."""
-    known = log.losses()
+    known = len(sessions)
     cut(between)
-    await until(lambda: log.losses() > known, "the worker has noticed")
-    vhost = urlsplit(url).path[1:]
-
-    def held() -> bool:
-        found = queue_info(room, vhost)[QUEUE]
-        return (found["ready"], found["unacknowledged"]) == (0, count)
-
-    await asyncio.to_thread(wait_for, held, "all are held again")
+    await until(
+        lambda: len(sessions) > known and len(sessions[-1].unacked) == count, "all are held again"
+    )
 
 
 @pytest.mark.concurrent
 @pytest.mark.asyncio
 async def test_what_runs_while_its_connection_is_cut_runs_once_and_completes(
-    vhost: str,
-    rabbitmq_server: Room,
-    stack: AsyncExitStack,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+    vhost: str, stack: AsyncExitStack, tmp_path: Path, sessions: list[Session]
 ) -> None:
     key, thread = str(tmp_path), f"{tmp_path}/thread"
     between = stack.enter_context(proxy(vhost))
@@ -113,7 +94,7 @@ async def test_what_runs_while_its_connection_is_cut_runs_once_and_completes(
         await until(lambda: runs[key] == 10 and runs[thread] == 2, "they run")
         await until(Path(key, "ran").exists, "the process runs")
         for _ in range(2):
-            await cut_and_adopted(between, rabbitmq_server, vhost, Log(caplog), 13)
+            await cut_and_adopted(between, sessions, 13)
         gates[key].set()
         doors[thread].set()
         await asyncio.to_thread(Path(key, "go").touch)
@@ -126,14 +107,14 @@ async def test_what_runs_while_its_connection_is_cut_runs_once_and_completes(
 @pytest.mark.concurrent
 @pytest.mark.asyncio
 async def test_cuts_are_no_losses(
-    vhost: str, rabbitmq_server: Room, stack: AsyncExitStack, caplog: pytest.LogCaptureFixture
+    vhost: str, stack: AsyncExitStack, sessions: list[Session]
 ) -> None:
     between = stack.enter_context(proxy(vhost))
     async with working(between.url) as worker:
         handle = await wait(vhost, fails=True).dispatch()
         await until(lambda: runs[vhost], "it runs")
         for _ in range(4):  # one more than max_losses
-            await cut_and_adopted(between, rabbitmq_server, vhost, Log(caplog), 1)
+            await cut_and_adopted(between, sessions, 1)
         gates[vhost].set()
         await until(lambda: worker.failed, "it has failed")
     dead = await (await opened(stack, vhost)).get(TaskRef(QUEUE, handle.id))
@@ -189,8 +170,9 @@ async def test_what_another_was_handed_meanwhile_is_its_own(
 
 @pytest.mark.asyncio
 async def test_what_was_pushed_and_never_handed_out_has_lost_nothing(
-    vhost: str, stack: AsyncExitStack
+    vhost: str, stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(_consumer, "IDLE", 60.0)  # so that nothing is given back meanwhile
     between = stack.enter_context(proxy(vhost))
     driver = await opened(stack, between.url, prefetch_count=5)
     await driver.enqueue([message() for _ in range(5)])

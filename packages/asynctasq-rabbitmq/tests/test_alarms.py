@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -13,6 +14,7 @@ from asynctasq.errors import DriverUnavailable, OutcomeUnknown
 from asynctasq_drivers.rabbitmq import _publisher, _settling
 from tools.backends import Room
 
+from .holding import taken
 from .load import driver_on, note, under_load
 from .servers.own import alarm
 
@@ -20,12 +22,15 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.concurrent]
 TOLD = "alarm"
 
 
-@pytest.fixture(autouse=True)
-def _short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second would do in place of five and ten, but for a test."""
-    for room in (_publisher, _settling):
-        monkeypatch.setattr(room, "UNBLOCKED", 0.5)
-    monkeypatch.setattr(_publisher, "ANSWER", 1.0)
+@contextmanager
+def short_limits() -> Iterator[None]:
+    """A second would do in place of five and ten, but for a test; only while there is a reason to
+    reach them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for room in (_publisher, _settling):
+            patch.setattr(room, "UNBLOCKED", 0.5)
+        patch.setattr(_publisher, "ANSWER", 1.0)
+        yield
 
 
 def message() -> Message:
@@ -39,7 +44,7 @@ async def test_a_dispatch_says_that_there_is_an_alarm_and_after_it_works(
     try:
         call = note(0, 0.0).on_queue("mail")
         await call.dispatch()
-        with alarm(rabbitmq_server):
+        with alarm(rabbitmq_server), short_limits():
             # The broker says so to who publishes, and not before: perhaps it stores that later.
             with pytest.raises(OutcomeUnknown):
                 await call.dispatch()
@@ -57,7 +62,7 @@ async def test_of_many_at_once_no_more_are_sent_once_the_broker_takes_none(
     async with driver_on(vhost) as driver:
         await driver.enqueue([message()])
         sent = [message() for _ in range(10 * _publisher.IN_FLIGHT)]
-        with alarm(rabbitmq_server), pytest.raises(OutcomeUnknown):
+        with alarm(rabbitmq_server), short_limits(), pytest.raises(OutcomeUnknown):
             await driver.enqueue(sent)
         found: list[object] = []
         while some := await driver.dequeue(["mail"], limit=1000, wait=1):
@@ -72,8 +77,8 @@ async def test_in_an_alarm_tasks_are_taken_and_acknowledged_and_retries_wait(
     async with driver_on(vhost) as driver:
         sent = [message() for _ in range(4)]
         await driver.enqueue(sent)
-        held = await driver.dequeue(["mail"], limit=2, wait=10)
-        with alarm(rabbitmq_server):
+        held = await taken(driver, 2)
+        with alarm(rabbitmq_server), short_limits():
             assert (await driver.settle([Ack(held[0])])).lost == ()
             retry = Retry(held[1], 0.0, Failure("Error", ""))
             with pytest.raises(OutcomeUnknown, match=TOLD):
@@ -98,7 +103,7 @@ async def test_under_load_a_worker_goes_on_in_an_alarm_and_nothing_is_lost(
     rabbitmq_server: Room, vhost: str
 ) -> None:
     async with under_load(vhost) as load:
-        with alarm(rabbitmq_server):
+        with alarm(rabbitmq_server), short_limits():
             await asyncio.sleep(3)  # how long it lasts; nothing is waited for
         print(f"consuming again after {await load.goes_on(1):.3f} s")
         await load.ends()
@@ -125,14 +130,15 @@ async def test_what_is_under_way_when_an_alarm_comes_is_confirmed_or_told(
                     except DriverUnavailable:
                         unstored.add(sent.id)
 
-        producers = [asyncio.ensure_future(produce()) for _ in range(8)]
-        for _ in range(3):
-            manager = alarm(rabbitmq_server)
-            await asyncio.to_thread(manager.__enter__)
-            await asyncio.sleep(0.2)
-            await asyncio.to_thread(manager.__exit__, None, None, None)
-        stopped = True
-        await asyncio.gather(*producers)
+        with short_limits():
+            producers = [asyncio.ensure_future(produce()) for _ in range(8)]
+            for _ in range(3):
+                manager = alarm(rabbitmq_server)
+                await asyncio.to_thread(manager.__enter__)
+                await asyncio.sleep(0.2)
+                await asyncio.to_thread(manager.__exit__, None, None, None)
+            stopped = True
+            await asyncio.gather(*producers)
         found: list[object] = []
         while some := await driver.dequeue(["mail"], limit=1000, wait=1):
             found += [each.id for each in some]

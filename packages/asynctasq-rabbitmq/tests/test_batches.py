@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asynctasq.driver import Ack, Delivery
@@ -33,6 +33,7 @@ def through(unacked: list[int], acks: list[tuple[int, bool]]) -> set[int]:
     return done
 
 
+@settings(deadline=None)
 @given(ORDERS, st.lists(st.integers(1, 5), max_size=12), st.integers(0, 5), st.data())
 def test_in_any_order_and_batches_what_is_acknowledged_is_what_was_asked(
     order: list[int], sizes: list[int], later: int, data: st.DataObject

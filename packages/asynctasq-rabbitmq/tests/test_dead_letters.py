@@ -22,11 +22,11 @@ from tools.backends import Room
 
 from .channels import channel_on
 from .drivers import FAILURE, buried, message, opened, taken
+from .holding import taken as all_taken
 from .servers.own import suspended
 
 pytestmark = pytest.mark.asyncio
 _MANY = 1000
-_WELCOMED = asyncio.Event()
 
 
 async def pages(driver: Any, limit: int) -> list[tuple[StoredTask, ...]]:
@@ -75,7 +75,7 @@ async def test_to_look_at_some_takes_no_room_for_the_others(vhost: str) -> None:
     async with opened(vhost) as driver:
         sent = [message(bytes(size)) for _ in range(count)]
         await driver.enqueue(sent)
-        for delivery in await driver.dequeue(["mail"], limit=count, wait=5):
+        for delivery in await all_taken(driver, count):
             await driver.settle([DeadLetter(delivery, FAILURE)])
         last = sent[-1].ref
         tracemalloc.start()
@@ -220,7 +220,7 @@ async def test_what_others_put_among_dead_letters_is_listed_replayed_and_deleted
 
 @task(queue="mail")
 async def welcome() -> None:
-    _WELCOMED.set()
+    """Is known here, and has nothing to do."""
 
 
 async def test_what_others_put_among_tasks_ends_as_a_dead_letter_and_tasks_go_on(
@@ -230,11 +230,9 @@ async def test_what_others_put_among_tasks_ends_as_a_dead_letter_and_tasks_go_on
     async with opened(vhost) as driver:
         await driver.dequeue(["mail"], limit=1, wait=0)  # which declares it
         bodies = await foreign(vhost, "mail", *odd())
-        _WELCOMED.clear()
         await welcome().dispatch()
         async with asyncio.timeout(20), Worker(["mail"]) as worker:
-            await _WELCOMED.wait()
-            while len(await ids(driver)) < len(bodies):
+            while len(await ids(driver)) < len(bodies) or not worker.completed:
                 await asyncio.sleep(0.05)
             assert worker.completed == 1
         (dead,) = await pages(driver, 100)

@@ -52,6 +52,7 @@ def test_the_levels_that_a_message_waits_at_make_up_its_delay(seconds: int, queu
     assert len(key) == _delays.HEAD + len(queue)
 
 
+@settings(deadline=None)
 @given(QUEUES)
 def test_a_name_of_a_queue_is_not_taken_for_a_routing_key(queue: str) -> None:
     assert _delays.queue_in(queue) == queue

@@ -7,7 +7,7 @@ import logging
 import socket
 import traceback
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import contextmanager
 from functools import partial
 from uuid import UUID
 
@@ -20,6 +20,8 @@ from tools.backends import Room
 
 from .channels import LOST, channel_on, declare
 from .drivers import made, message, opened, taken, works
+from .holding import taken as all_taken
+from .load import again
 from .page import PAGE
 from .servers.own import HOST, control, server
 
@@ -59,21 +61,27 @@ async def test_a_vhost_that_is_not_there_is_refused_by_its_name(rabbitmq_server:
     assert str(error).endswith("see the vhost in rabbitmq_url")
 
 
+@contextmanager
+def deserted() -> Iterator[int]:
+    """A port that is ours, and where nobody listens."""
+    with socket.socket() as door:
+        door.bind((HOST, 0))
+        yield door.getsockname()[1]
+
+
 async def test_without_a_broker_nothing_is_stored_and_the_place_is_named() -> None:
-    with closing(socket.create_server((HOST, 0))) as free:
-        port = free.getsockname()[1]
-    error = await refusal(f"amqp://guest:{SECRET}@{HOST}:{port}/")
+    with deserted() as port:
+        error = await refusal(f"amqp://guest:{SECRET}@{HOST}:{port}/")
     assert isinstance(error, DriverUnavailable)
     assert f"{HOST}:{port}" in str(error)
     assert SECRET not in repr(error)
 
 
 async def test_the_first_of_several_hosts_that_answers_is_used(vhost: str) -> None:
-    with closing(socket.create_server((HOST, 0))) as free:
-        port = free.getsockname()[1]
     place, path = vhost.rpartition("@")[2].split("/", 1)
-    async with opened(f"amqp://guest:guest@{HOST}:{port},{place}/{path}") as driver:
-        await works(driver)
+    with deserted() as port:
+        async with opened(f"amqp://guest:guest@{HOST}:{port},{place}/{path}") as driver:
+            await works(driver)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("mail", "classic"), ("mail/dead", "quorum")])
@@ -137,10 +145,11 @@ async def test_a_queue_that_is_full_by_a_policy_takes_nothing_and_loses_nothing(
         refused = [str(one) for one in outcomes if isinstance(one, DriverUnavailable)]
         assert len(refused) > 10
         assert all("for 'mail' now (nack): the queue is full" in text for text in refused)
-        got = await driver.dequeue(["mail"], limit=20, wait=5)
+        got = await all_taken(driver, len(sent))
         assert [delivery.id for delivery in got] == sent
         await driver.settle([Ack(delivery) for delivery in got])
-        await driver.enqueue([message()])
+        # A channel hears in its own time that there is room again.
+        await again(lambda: driver.enqueue([message()]))
         await driver.settle([Ack(await taken(driver))])
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from asynctasq.driver import Ack, DeadLetter, Delivery, Failure, Outcome, Release, Retry
 from asynctasq.errors import DriverUnavailable, OutcomeUnknown
-from asynctasq_drivers.rabbitmq import RabbitmqDriver
+from asynctasq_drivers.rabbitmq import RabbitmqDriver, _consumer
 from asynctasq_drivers.rabbitmq import _messages as messages
 from tools.backends import Room
 
@@ -162,8 +162,9 @@ async def test_what_a_replay_left_twice_is_replayed_and_deleted_whole(
 @pytest.mark.asyncio
 @pytest.mark.parametrize("breaks", LEFT)
 async def test_what_nobody_asked_for_is_there_whatever_breaks_off_giving_it_back(
-    vhost: str, stack: AsyncExitStack, breaks: Breaks
+    vhost: str, stack: AsyncExitStack, breaks: Breaks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(_consumer, "IDLE", 60.0)  # so that nothing is given back before
     between = stack.enter_context(proxy(vhost))
     driver = await opened(stack, between.url, prefetch_count=5)
     sent = [message(b"%d" % n) for n in range(5)]
@@ -200,10 +201,11 @@ async def test_an_acknowledgement_that_was_not_answered_is_made_or_the_message_c
         with pytest.raises(OutcomeUnknown):
             await driver.settle([Ack(held)])
         assert (await driver.settle([Ack(held)])).lost == (held,)
-        came = await rest(driver)
+        came = await taken(driver, left)
         assert [one.id for one in came] == [held.id] * left
         assert all(one.deliveries == 1 for one in came), "no loss: it is the same instance"
         await driver.settle([Ack(one) for one in came])
+        assert not await rest(driver)
 
 
 @pytest.mark.concurrent

@@ -13,6 +13,7 @@ from asynctasq_drivers.rabbitmq import _channel
 
 from .channels import channel_on
 from .drivers import made, message, opened, taken, works
+from .holding import until, waits
 from .servers.proxy import proxy
 
 
@@ -24,9 +25,7 @@ async def test_a_deleted_queue_is_one_line_however_many_consumers_it_had(
         await driver.enqueue([message()])
         await driver.dequeue(["mail"], limit=1, wait=5)
         waiting = asyncio.ensure_future(driver.dequeue(["mail"], limit=3, wait=10))
-        async with asyncio.timeout(10):
-            while len(driver._consumer._lines["mail"].tags) < 2:
-                await asyncio.sleep(0.02)
+        await until(lambda: waits(driver, "mail", consumers=2), "it has begun to wait")
         caplog.set_level(logging.INFO)
         await channel.queue_delete("mail")
         async with asyncio.timeout(10):
@@ -48,13 +47,13 @@ async def test_a_deleted_queue_is_one_line_however_many_consumers_it_had(
 async def test_a_call_that_is_not_answered_is_told_by_nobody_else(
     vhost: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_channel, "ANSWER", 0.3)
     with proxy(vhost) as between:
         async with opened(between.url) as driver:
             await works(driver)
             await driver.enqueue([message()])
             delivery = await taken(driver)
             caplog.set_level(logging.INFO)
+            monkeypatch.setattr(_channel, "ANSWER", 0.3)
             between.swallow()
             with pytest.raises(DriverError):
                 await driver.settle([Ack(delivery)])

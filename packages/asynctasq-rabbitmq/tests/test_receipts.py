@@ -25,20 +25,6 @@ pytestmark = pytest.mark.asyncio
 NO_TAG = 2**40
 
 
-@pytest.fixture
-def sessions(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
-    """All that are opened, the last one at the end."""
-    made: list[Session] = []
-    plain = Session.__init__
-
-    def noted(self: Session, *words: object) -> None:
-        plain(self, *words)  # type: ignore[arg-type]
-        made.append(self)
-
-    monkeypatch.setattr(Session, "__init__", noted)
-    return made
-
-
 async def break_channel(session: Session) -> None:
     """Acknowledge what is not there, on the loop that the channel belongs to."""
     inner = session.channel._inner

@@ -13,6 +13,7 @@ from asynctasq_drivers.rabbitmq import RabbitmqDriver
 
 from .channels import channel_on
 from .drivers import message, opened, works
+from .holding import rest
 from .servers.own import server
 
 pytestmark = pytest.mark.asyncio
@@ -60,7 +61,7 @@ async def test_what_is_under_way_beside_a_message_that_is_too_large_is_told_what
                 found = await asyncio.gather(*several[:5], told_of(driver, large), *several[5:])
                 told |= zip([one.id for one in beside], found[:5] + found[6:], strict=True)
                 assert await told_of(driver, large) is BackendRefused
-            got = {each.id for each in await driver.dequeue(["mail"], limit=200, wait=2)}
+            got = {each.id for each in await rest(driver)}
     assert {id for id, kind in told.items() if kind is None} <= got
     assert not got & {id for id, kind in told.items() if kind is DriverUnavailable}
     assert set(told.values()) <= {None, DriverUnavailable, OutcomeUnknown}

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
-from asynctasq.driver import Ack, Retry
+from asynctasq.driver import Ack, Message, Retry
 from asynctasq.errors import OutcomeUnknown
+from asynctasq_drivers.rabbitmq import RabbitmqDriver
 from tools.backends import Room
 
 from .channels import channel_on
 from .drivers import FAILURE, message, opened, taken, works
+from .holding import rest
+from .holding import taken as all_taken
 from .servers.own import control
 
 pytestmark = pytest.mark.asyncio
@@ -55,9 +59,14 @@ async def test_of_many_at_once_those_are_unknown_that_were_under_way_and_all_oth
             await driver.enqueue(sent)
         assert set(raised.value.ids) == {one.id for one in sent}
         await driver.enqueue(sent)
-        got = await driver.dequeue(["mail"], limit=50, wait=5)
-        assert {delivery.id for delivery in got} == {one.id for one in sent}
-        await driver.settle([Ack(delivery) for delivery in got])
+        await each_comes_once(driver, sent)
+
+
+async def each_comes_once(driver: RabbitmqDriver, sent: Sequence[Message]) -> None:
+    got = await all_taken(driver, len(sent))
+    assert {delivery.id for delivery in got} == {one.id for one in sent}
+    await driver.settle([Ack(delivery) for delivery in got])
+    assert not await rest(driver)
 
 
 async def test_a_broker_that_has_lost_all_is_given_all_that_a_message_needs(
@@ -74,6 +83,4 @@ async def test_a_broker_that_has_lost_all_is_given_all_that_a_message_needs(
             await asyncio.to_thread(control, rabbitmq_server, *words)
         sent = [message() for _ in range(20)]
         await driver.enqueue(sent)
-        got = await driver.dequeue(["mail"], limit=50, wait=5)
-        assert {delivery.id for delivery in got} == {one.id for one in sent}
-        await driver.settle([Ack(delivery) for delivery in got])
+        await each_comes_once(driver, sent)

@@ -11,6 +11,7 @@ from asynctasq.driver import Ack
 
 from .channels import channel_on
 from .drivers import message, opened, taken, works
+from .holding import until, waits
 
 pytestmark = pytest.mark.asyncio
 
@@ -26,10 +27,8 @@ async def test_who_waits_at_a_queue_that_is_deleted_is_handed_what_is_sent_to_th
     async with opened(vhost) as driver, opened(vhost) as other, channel_on(vhost) as channel:
         await works(driver)
         for _ in range(6):
-            waiting = asyncio.ensure_future(other.dequeue(["mail"], limit=3, wait=5.0))
-            async with asyncio.timeout(10):
-                while not (await channel.queue_declare("mail", passive=True)).consumer_count:
-                    await asyncio.sleep(0.02)
+            waiting = asyncio.ensure_future(other.dequeue(["mail"], limit=3, wait=20.0))
+            await until(lambda: waits(other, "mail"), "it has begun to wait")
             await channel.queue_delete("mail")
             sent = message()
             await driver.enqueue([sent])

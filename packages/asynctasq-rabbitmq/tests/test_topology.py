@@ -13,6 +13,7 @@ from tools.backends import Room
 
 from .channels import channel_on, declare, publish
 from .drivers import message, opened, taken, works
+from .holding import until, waits
 from .servers import own
 
 pytestmark = pytest.mark.asyncio
@@ -172,13 +173,13 @@ async def test_a_queue_that_is_deleted_under_a_consumer_is_declared_and_consumed
         await works(worker)
         await producer.enqueue([message(queue="other")])
         (busy,) = await worker.dequeue(["other"], limit=1, wait=5)
-        waits = asyncio.ensure_future(worker.dequeue(["mail"], limit=10, wait=20))
-        await consumed(vhost, "mail")
+        waiting = asyncio.ensure_future(worker.dequeue(["mail"], limit=10, wait=20))
+        await until(lambda: waits(worker, "mail"), "it has begun to wait")
         await deleted(vhost, "mail")
         await consumed(vhost, "mail")
         sent = message()
         await producer.enqueue([sent])
-        (delivery,) = await waits
+        (delivery,) = await waiting
         assert delivery.id == sent.id
         assert not (await worker.settle([Ack(delivery)])).lost
         # What else it had comes again here, and is no loss of a worker.
