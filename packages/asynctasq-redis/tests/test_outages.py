@@ -69,12 +69,13 @@ async def test_who_waits_is_woken_again_after_its_connection_was_ended(
 ) -> None:
     monkeypatch.setattr(_driver, "LOOK_AGAIN", 2 * PATIENCE)  # it never looks by itself
     async with driver_on(room.url) as driver:
-        waiting = asyncio.ensure_future(driver.dequeue(["mail"], limit=1, wait=PATIENCE))
+        waiting = asyncio.ensure_future(driver.dequeue(["mail"], limit=1, wait=2 * PATIENCE))
         await someone_listens(room)
         await asyncio.to_thread(ask, room, "CLIENT", "KILL", "TYPE", "pubsub")
         await someone_listens(room)
         await driver.enqueue([Message(queue="mail", body=b"", visibility_timeout=60.0)])
-        assert await waiting
+        async with asyncio.timeout(PATIENCE):
+            assert await waiting
 
 
 async def someone_listens(room: Room) -> None:

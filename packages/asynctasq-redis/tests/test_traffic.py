@@ -130,4 +130,5 @@ async def test_a_waiter_that_is_gone_is_passed_over_at_once(
             waiting = asyncio.ensure_future(taken(driver, wait=30))
             await until(lambda: ask(room, "ZCARD", "queue:{mail}:waiters") == 2)
             await driver.enqueue([message()])
-            await waiting
+            async with asyncio.timeout(10):
+                await waiting
