@@ -46,7 +46,7 @@ def test_one_that_runs_out_of_time_leaves_nothing(url: str, tmp_path: Path) -> N
 
 
 def test_commands_are_what_clients_send_and_not_what_scripts_call(url: str, tmp_path: Path) -> None:
-    order = Count(file=str(FILE), seconds=2.0)
+    order = Count(file=str(FILE), seconds=4.0)
     with Redis.from_url(url) as client:
         sender = threading.Thread(target=_send, args=(client,))
         sender.start()
@@ -63,7 +63,7 @@ def _send(client: Redis) -> None:
     while not any(each["cmd"] == "monitor" for each in client.client_list()):  # not itself heard
         assert time.monotonic() < limit
         time.sleep(0.02)
-    time.sleep(0.3)
+    time.sleep(1.0)  # who listens has begun to count
     client.eval(SCRIPT, 1, "number")
     with client.pipeline(transaction=False) as both:
         both.get("number")

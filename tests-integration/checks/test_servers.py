@@ -21,10 +21,11 @@ def listening() -> Iterator[int]:
 
 
 @pytest.fixture
-def silent() -> int:
-    """A port at which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+def silent() -> Iterator[int]:
+    """A port at which nothing listens, and nobody else can."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 def test_a_server_that_listens_has_no_problem(listening: int) -> None:

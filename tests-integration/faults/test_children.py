@@ -75,7 +75,7 @@ def test_children_end_when_their_worker_does(stage: Stage, number: signal.Signal
     stage.set(shutdown_timeout=0.2)
     worker = stage.worker(*APP, TROUBLE="yes")
     until(lambda: stage.runs()[task] == 1)
-    assert sum(map(is_alive, stage.processes())) == 3
+    until(lambda: sum(map(is_alive, stage.processes())) == 3, what="a worker and two children")
     worker.send_signal(number)
     assert worker.wait(10) == (0 if number == signal.SIGTERM else -number)
     until(lambda: not any(map(is_alive, stage.processes())), 5)

@@ -108,6 +108,12 @@ class Load(Generic[D]):
         await self._until(lambda: all(RUNS.get(m.id) for m in awaited), "consuming goes on")
         return monotonic() - start
 
+    async def sent_from_now_on(self) -> int:
+        """Where those begin that are sent from now on: behind the batch that is under way."""
+        known = len(self.confirmed)
+        await self._until(lambda: len(self.confirmed) > known, "producing goes on")
+        return len(self.confirmed)
+
     @asynccontextmanager
     async def outlasting(self, count: int = 5) -> AsyncGenerator[list[Sent]]:
         """So many more tasks, each of which runs from before this block until after it."""

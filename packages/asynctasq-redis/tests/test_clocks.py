@@ -45,7 +45,7 @@ async def test_a_delay_is_what_its_sender_meant(
         start = monotonic()
         await driver.enqueue([message(queue, delay=0.5)])
     assert await driver.dequeue([queue], limit=1, wait=10)
-    assert 0.5 <= monotonic() - start < 2
+    assert 0.5 <= monotonic() - start < 5
 
 
 async def test_a_lease_ends_when_it_would_have(driver: RedisDriver, queue: str, hours: int) -> None:
@@ -55,7 +55,7 @@ async def test_a_lease_ends_when_it_would_have(driver: RedisDriver, queue: str, 
         (held,) = await driver.dequeue([queue], limit=1, wait=0)
         assert not (await driver.extend([held])).lost
     (again,) = await driver.dequeue([queue], limit=1, wait=10)
-    assert 1.0 <= monotonic() - start < 3
+    assert 1.0 <= monotonic() - start < 6
     assert (await driver.settle([Ack(held)])).lost == (held,)
     assert not (await driver.settle([Ack(again)])).lost
 
@@ -67,7 +67,7 @@ async def test_a_result_is_kept_for_as_long_as_it_was_to_be(
     await driver.enqueue([sent])
     with wall_clock_off_by(hours * 3600):
         (held,) = await driver.dequeue([queue], limit=1, wait=0)
-        await driver.settle([Ack(held, Record(sent.ref, "completed", b"result", 0.5))])
+        await driver.settle([Ack(held, Record(sent.ref, "completed", b"result", 2.0))])
         assert await driver.result(sent.ref, 0)
     assert await driver.result(sent.ref, 0)
     await until_gone(driver, sent)
@@ -75,7 +75,7 @@ async def test_a_result_is_kept_for_as_long_as_it_was_to_be(
 
 async def test_workers_run_each_task_once(hours: int) -> None:
     with wall_clock_off_by(hours * 3600):
-        async with under_load(url("redis"), lease=2) as load:
+        async with under_load(url("redis"), lease=10) as load:
             await load.ends()
             assert load.run_again() == {}
             await load.driver.purge(load.queue)
@@ -88,5 +88,5 @@ def message(queue: str, delay: float = 0.0) -> Message:
 async def until_gone(driver: RedisDriver, sent: Message) -> None:
     start = monotonic()
     while await driver.result(sent.ref, 0):
-        assert monotonic() - start < 3
+        assert monotonic() - start < 10
         await asyncio.sleep(0.02)

@@ -75,11 +75,11 @@ async def test_a_connection_that_is_only_quiet_is_kept(
         await _ping(connection)
 
     _ping = _client._ping
-    monkeypatch.setattr(_subscriber, "QUIET", 0.1)
+    monkeypatch.setattr(_subscriber, "QUIET", 1.0)
     monkeypatch.setattr(_client, "_ping", ping)
     subscriber = await channel.following()
     waiting = asyncio.ensure_future(heard(subscriber, 1))
-    for _ in range(4):
+    for _ in range(2):
         await asyncio.wait_for(tried.acquire(), 5)
     await channel.emitter().emit(NINE[:1])
     assert await waiting == [NINE[0]]
@@ -95,7 +95,7 @@ async def test_nothing_is_missed_while_a_connection_is_tried(
         await _ping(connection)
 
     _ping = _client._ping
-    monkeypatch.setattr(_subscriber, "QUIET", 0.1)
+    monkeypatch.setattr(_subscriber, "QUIET", 1.0)
     monkeypatch.setattr(_client, "_ping", ping)
     assert await heard(await channel.following(), 9) == list(NINE)
 

@@ -17,6 +17,8 @@ from .servers.own import ask, server
 
 pytestmark = pytest.mark.asyncio
 FAILURE = Failure("ValueError", "no")
+BRIEF = 2.0
+"""Seconds that are long enough to look before they are over."""
 LEFT = {"asynctasq:queues", "queue:{mail}:clock"}
 """What an empty queue leaves behind, as the README says."""
 
@@ -53,7 +55,7 @@ async def test_who_has_waited_leaves_keys_that_end_by_themselves() -> None:
                 assert 0 < ask(room, "TTL", key) <= 62, key
 
 
-@pytest.mark.parametrize("keep_for", [0.5, 100.0])
+@pytest.mark.parametrize("keep_for", [2.0, 100.0])
 async def test_a_result_ends_by_itself(keep_for: float) -> None:
     with server() as room:
         async with opened(room.url) as driver:
@@ -62,19 +64,19 @@ async def test_a_result_ends_by_itself(keep_for: float) -> None:
             await driver.settle([Ack(delivery, record(delivery, keep_for))])
             key = f"queue:{{mail}}:result:{delivery.id}"
             assert 0 < ask(room, "PTTL", key) <= keep_for * 1000
-            if keep_for < 1:
+            if keep_for < 100:
                 await until(lambda: keys(room) == LEFT)
                 assert await driver.result(delivery.ref, 0) is None
 
 
 async def test_a_dead_task_is_gone_from_all_keys_after_its_time() -> None:
     with server() as room:
-        async with opened(room.url, Context(dead_ttl=0.3)) as driver:
+        async with opened(room.url, Context(dead_ttl=BRIEF)) as driver:
             await driver.enqueue([message()])
             delivery = await taken(driver)
             await driver.settle([DeadLetter(delivery, FAILURE, record(delivery, None))])
             assert (await driver.list("dead", "mail", 10)).tasks
-            await asyncio.sleep(0.35)
+            await asyncio.sleep(BRIEF + 0.05)
             assert not (await driver.list("dead", "mail", 10)).tasks
             assert await driver.get(delivery.ref) is None
             await driver.stats()
@@ -83,13 +85,13 @@ async def test_a_dead_task_is_gone_from_all_keys_after_its_time() -> None:
 
 async def test_a_completed_task_is_gone_from_all_keys_after_its_time() -> None:
     with server() as room:
-        context = Context(keep_completed_tasks=True, completed_ttl=0.3)
+        context = Context(keep_completed_tasks=True, completed_ttl=BRIEF)
         async with opened(room.url, context) as driver:
             await driver.enqueue([message()])
             delivery = await taken(driver)
             await driver.settle([Ack(delivery, record(delivery))])
             assert (await driver.list("completed", "mail", 10)).tasks
-            await asyncio.sleep(0.35)
+            await asyncio.sleep(BRIEF + 0.05)
             assert await driver.dequeue(["mail"], limit=1, wait=0) == ()
             assert keys(room) == LEFT
 
@@ -105,6 +107,8 @@ async def test_a_waiting_task_takes_less_than_twice_its_body_and_a_hundred_bytes
 
 
 def used(room: Room) -> int:
-    lines = ask(room, "INFO", "memory").splitlines()
-    (found,) = (line for line in lines if line.startswith("used_memory:"))
-    return int(found.partition(":")[2])
+    """But for what waits to be written to its file, where the disk is slow."""
+    facts = dict(
+        line.split(":") for line in ask(room, "INFO", "memory").splitlines() if ":" in line
+    )
+    return int(facts["used_memory"]) - int(facts["mem_aof_buffer"])

@@ -38,11 +38,12 @@ def _password() -> str:
     return word[1:]
 
 
-async def everything(place: str) -> None:
+async def everything(room: Room) -> None:
     """Every verb, with all that its script may do."""
+    place = url(room)
     context = Context(dead_ttl=0.05, keep_completed_tasks=True, completed_ttl=0.05)
     async with opened(place) as driver, opened(place, context) as brief:
-        await _waited_for(driver, brief)
+        await _waited_for(room, driver, brief)
         await _all_outcomes(driver, brief)
         await _looked_at(driver)
         await asyncio.sleep(0.06)
@@ -50,14 +51,15 @@ async def everything(place: str) -> None:
         await works(driver)
 
 
-async def _waited_for(driver: RedisDriver, other: RedisDriver) -> None:
+async def _waited_for(room: Room, driver: RedisDriver, other: RedisDriver) -> None:
     sent = message()
     waits = [other.dequeue(["mail"], limit=1, wait=5), other.result(sent.ref, 5)]
     work, result = map(asyncio.ensure_future, waits)
     try:
         while not (await driver._queues() or work.done() or result.done()):
             await driver.enqueue([message(queue="other", delay=60)])
-        await asyncio.sleep(0.05)
+        while not (_both_wait(room) or work.done() or result.done()):
+            await asyncio.sleep(0.01)
         await driver.enqueue([sent])
         (delivery,) = await work
         await driver.settle([Ack(delivery, record(delivery))])
@@ -67,6 +69,12 @@ async def _waited_for(driver: RedisDriver, other: RedisDriver) -> None:
             each.cancel()
             with suppress(asyncio.CancelledError, DriverError):
                 await each
+
+
+def _both_wait(room: Room) -> bool:
+    """For work and for a result, as the server has written down."""
+    lines = ("waiters", "awaited")
+    return all(ask(room, "EXISTS", f"queue:{{mail}}:{line}") for line in lines)
 
 
 async def _all_outcomes(driver: RedisDriver, brief: RedisDriver) -> None:
@@ -102,7 +110,7 @@ def log(room: Room) -> set[str]:
 async def test_the_rights_of_the_readme_are_enough() -> None:
     with server() as room:
         assert ask(room, *RIGHTS) == "OK"
-        await everything(url(room))
+        await everything(room)
         assert log(room) <= {"info"}, "which it does without"
 
 
@@ -113,7 +121,7 @@ async def test_without_one_of_them_something_is_refused(word: str) -> None:
     with server() as room:
         ask(room, *(each for each in RIGHTS if each != word))
         with pytest.raises(DriverError):
-            await everything(url(room))
+            await everything(room)
 
 
 async def test_another_database_needs_one_more() -> None:

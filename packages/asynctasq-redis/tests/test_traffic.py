@@ -7,11 +7,13 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
 
 from asynctasq.driver import Ack, DeadLetter, Failure, Release, Retry, TaskRef
+from asynctasq_drivers.redis import _driver
 from tools.backends import Room
 
 from .drivers import message, opened, record, taken
@@ -34,14 +36,21 @@ def sent(room: Room) -> int:
     return sum(found.get(name, 0) for name in ("evalsha", "eval", "sadd", "smembers", "ping"))
 
 
+async def until(reached: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not reached():
+            await asyncio.sleep(0.02)
+
+
 async def test_an_idle_worker_sends_at_most_two_commands_a_second() -> None:
     with server() as room:
         async with opened(room.url) as driver:
             waiting = asyncio.ensure_future(driver.dequeue(["a", "b"], limit=10, wait=60))
-            await asyncio.sleep(0.5)
-            before = sent(room)
+            await until(lambda: ask(room, "ZCARD", "queue:{b}:waiters") == 1)
+            start, before = time.monotonic(), sent(room)
             await asyncio.sleep(6)
-            assert 1 <= sent(room) - before <= 4, "one every two seconds"
+            looks = sent(room) - before
+            assert 1 <= looks <= (time.monotonic() - start) / 2 + 1, "one every two seconds"
         assert await waiting == ()
 
 
@@ -50,7 +59,7 @@ async def test_who_waits_for_a_result_asks_once() -> None:
         async with opened(room.url) as driver:
             waits = [driver.result(TaskRef("mail", uuid4()), 60) for _ in range(5)]
             waiting = [asyncio.ensure_future(wait) for wait in waits]
-            await asyncio.sleep(0.5)
+            await until(lambda: ask(room, "HLEN", "queue:{mail}:awaited") == len(waiting))
             assert sent(room) <= 2 * len(waiting)
             before = sent(room)
             await asyncio.sleep(3)
@@ -97,12 +106,10 @@ asyncio.run(main())
 """
     with server() as room:
         first = await asyncio.create_subprocess_exec(sys.executable, "-c", code, room.url)
-        while not ask(room, "ZCARD", "queue:{mail}:waiters"):
-            await asyncio.sleep(0.02)
+        await until(lambda: ask(room, "ZCARD", "queue:{mail}:waiters") == 1)
         async with opened(room.url) as driver:
             waiting = asyncio.ensure_future(taken(driver, wait=30))
-            while ask(room, "ZCARD", "queue:{mail}:waiters") < 2:
-                await asyncio.sleep(0.02)
+            await until(lambda: ask(room, "ZCARD", "queue:{mail}:waiters") == 2)
             os.kill(first.pid, signal.SIGSTOP)  # it is told, and hears nothing
             try:
                 await driver.enqueue([message()])
@@ -113,13 +120,15 @@ asyncio.run(main())
                 await first.wait()
 
 
-async def test_a_waiter_that_is_gone_is_passed_over_at_once() -> None:
+async def test_a_waiter_that_is_gone_is_passed_over_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_driver, "LOOK_AGAIN", 60.0)  # it never looks by itself
     with server() as room:
         async with opened(room.url) as driver:
-            ask(room, "ZADD", "queue:{mail}:waiters", time.time() + 2, "asynctasq:wake:gone 1")
+            ask(room, "ZADD", "queue:{mail}:waiters", time.time() + 60, "asynctasq:wake:gone 1")
             waiting = asyncio.ensure_future(taken(driver, wait=30))
-            while ask(room, "ZCARD", "queue:{mail}:waiters") < 2:
-                await asyncio.sleep(0.02)
+            await until(lambda: ask(room, "ZCARD", "queue:{mail}:waiters") == 2)
             await driver.enqueue([message()])
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(10):
                 await waiting

@@ -154,7 +154,7 @@ async def be_innocent(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
-@task(timeout=0.2, max_attempts=1)
+@task(timeout=1.0, max_attempts=1)
 def overrun() -> None:
     """A thread that does not end with its time-out, as nothing can make it."""
     note()

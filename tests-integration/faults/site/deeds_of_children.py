@@ -59,7 +59,7 @@ def kill_the_child_once() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-@task(process=True, timeout=0.5, max_attempts=1)
+@task(process=True, timeout=1.5, max_attempts=1)
 def compute_too_long() -> None:
     note()
     threading.Event().wait()

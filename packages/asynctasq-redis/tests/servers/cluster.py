@@ -15,7 +15,10 @@ from tools.backends import Room
 from .own import HOST, ask, in_step, says, server, wait_for
 
 _SLOTS = ((0, 5460), (5461, 10922), (10923, 16383))
-_ENABLED = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
+_ENABLED = ("--cluster-enabled", "yes")
+_TIMEOUT = "--cluster-node-timeout"
+_SOON, _LATE = "1000", "5000"
+"""Milliseconds until one that stands still is replaced; where none can be, nobody is in a hurry."""
 _AT_ONCE = ("--repl-diskless-sync-delay", "0")  # by default a master waits for more replicas
 
 
@@ -66,7 +69,8 @@ def cluster(replicas: int = 0) -> Generator[Cluster]:
     """A new one, with so many replicas of each master. A failover takes some three seconds."""
     with ExitStack() as stack:
         count = len(_SLOTS) * (1 + replicas)
-        nodes = [stack.enter_context(server(*_ENABLED, *_AT_ONCE)) for _ in range(count)]
+        words = (*_ENABLED, _TIMEOUT, _SOON if replicas else _LATE, *_AT_ONCE)
+        nodes = [stack.enter_context(server(*words)) for _ in range(count)]
         _introduce(nodes)
         for room, slots in zip(nodes, _SLOTS, strict=False):
             ask(room, "CLUSTER", "ADDSLOTSRANGE", *slots)

@@ -63,6 +63,15 @@ def in_step(room: Room) -> bool:
     return written and (linked or says(room, "replication", "role:master"))
 
 
+def write_all(room: Room, seconds: float = 20.0) -> None:
+    """Return once all that it has confirmed is in its file; it confirms no more after that.
+
+    With `appendfsync everysec` it answers without having written, while a sync is under way.
+    """
+    ask(room, "CLIENT", "PAUSE", int(seconds * 1000), "WRITE")
+    wait_for(lambda: says(room, "persistence", "aof_buffer_length:0"), "an empty buffer", seconds)
+
+
 def wait_for(found: Callable[[], T | None], what: str, seconds: float = 20.0) -> T:
     """The first that is found and not false; an error of a server is neither.
 
