@@ -11,7 +11,7 @@ import asynctasq
 from asynctasq import task
 from asynctasq.errors import WorkerFailed
 from asynctasq.memory import MemoryDriver
-from asynctasq.worker import ExitCode, Worker
+from asynctasq.worker import ExitCode, Worker, _watch
 
 runs: Counter[str] = Counter()
 gates: dict[str, asyncio.Event] = {}
@@ -65,3 +65,14 @@ async def test_an_idle_worker_is_not_stuck(memory, queue: str) -> None:
         await asyncio.sleep(0.7)
         await (await sleep(queue, 0).on_queue(queue).dispatch()).result(timeout=5)
     assert worker.completed == 2
+
+
+@pytest.mark.asyncio
+async def test_an_idle_worker_is_not_stuck_where_a_look_at_it_comes_late(
+    memory, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_watch, "_LOOK", 0.6)
+    async with Worker([queue], stuck_after=0.3) as worker:
+        await (await sleep(queue, 0).on_queue(queue).dispatch()).result(timeout=5)
+        await asyncio.sleep(0.9)
+    assert (worker.completed, worker.exit_code) == (1, ExitCode.DONE)
