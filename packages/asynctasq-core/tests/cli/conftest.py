@@ -77,6 +77,11 @@ class Terminal:
         return "\n".join(line.rstrip() for line in self.screen.display)
 
     @property
+    def squeezed(self) -> str:
+        """The same without any space: where a long line is wrapped depends on numbers in it."""
+        return "".join(self.text.split())
+
+    @property
     def cursor_is_visible(self) -> bool:
         return not self.screen.cursor.hidden
 

@@ -102,13 +102,13 @@ async def look(at):
     await driver.close()
     return seen.due_at - time.time(), seen.deliveries
 
-@task(visibility_timeout=1)
+@task(visibility_timeout=2)
 async def say() -> None:
     for number in range(3000):
         logging.warning("%s %s", number, "x" * 100)
     open("said", "w").close()
 
-@task(visibility_timeout=1)
+@task(visibility_timeout=2)
 def hold() -> None:
     open("gate").close()
     left, deliveries = asyncio.run(look(asynctasq.current()))
@@ -128,7 +128,7 @@ def test_a_log_that_nobody_reads_stops_neither_tasks_nor_leases_nor_signals(
     seen = tmp_path / "seen"
     with start(tmp_path, "--app", "shop", "--driver", "memory") as process:
         until(lambda: (tmp_path / "said").exists())
-        time.sleep(1.5)  # longer than a lease that is not renewed
+        time.sleep(2.5)  # longer than a lease that is not renewed
         with (tmp_path / "gate").open("w"):
             until(lambda: seen.exists() and seen.read_text().endswith("\n"))
         left, deliveries = seen.read_text().split()

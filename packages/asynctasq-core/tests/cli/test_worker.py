@@ -197,7 +197,7 @@ LEAVES_A_THREAD = """
 import asyncio
 from asynctasq import init, task
 
-init({"stop_grace": 0.2})
+init({"stop_grace": 1})
 
 @task(max_attempts=1, timeout=0.1)
 async def forget() -> None:
@@ -213,7 +213,7 @@ def test_a_thread_that_a_task_left_behind_does_not_keep_the_process(tmp_path: Pa
     with start(tmp_path, "--app", "shop", "--driver", "memory", "--max-tasks", "1") as process:
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 0, errors
-    assert "threads that go on 0.2 s after the end are left behind" in errors
+    assert "threads that go on 1.0 s after the end are left behind" in errors
 
 
 @pytest.mark.parametrize(

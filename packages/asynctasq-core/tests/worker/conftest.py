@@ -6,6 +6,8 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
@@ -22,14 +24,79 @@ from asynctasq._loop import fastest_loop
 from asynctasq.codec import Envelope, encode_envelope
 from asynctasq.driver import Message
 from asynctasq.events import Event
-from asynctasq.memory import MemoryDriver
-from asynctasq.worker import Worker
+from asynctasq.memory import MemoryDriver, _driver
+from asynctasq.memory._store import STORE
+from asynctasq.worker import Worker, _slots
 
 from ..conformance.remote_server import Server  # noqa: TID252
 from .effects import Scripted
 
 with suppress(ImportError):  # before a test narrows the import path
     import uvloop  # noqa: F401
+
+
+class SteadyClock:
+    """Stands still while the whole process does, so that no lease ends by that alone.
+
+    A renewal that is overdue after such a pause comes before the end of its lease, as it does where
+    the backend is elsewhere and the pause is short beside a lease.
+    """
+
+    _EVERY = 0.005
+    _MOST = 0.02
+    """Seconds that pass from one tick to the next, however long it took."""
+
+    def __init__(self) -> None:
+        self._seconds = time.monotonic()
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._tick, name="steady-clock", daemon=True)
+        self._thread.start()
+
+    def __call__(self) -> float:
+        return self._seconds
+
+    def _tick(self) -> None:
+        before = time.monotonic()
+        while not self._ends.wait(self._EVERY):
+            now = time.monotonic()
+            self._seconds += min(now - before, self._MOST)
+            before = now
+
+    def close(self) -> None:
+        self._ends.set()
+        self._thread.join()
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[SteadyClock]:
+    """What the memory backend goes by."""
+    clock = SteadyClock()
+    monkeypatch.setattr(_driver, "CLOCK", clock)
+    yield clock
+    clock.close()
+
+
+def end_leases(queue: str) -> None:
+    """Let every lease of a queue end now, as it would some time after its worker has died."""
+    with STORE.lock:
+        line = STORE.queues[queue]
+        for held in [one for one in line.tasks.values() if one.state == "running"]:
+            line.wait(held, 0.0, 1.0)
+    STORE.wake(queue)
+
+
+async def lose(driver: MemoryDriver, queue: str, times: int, count: int = 1) -> None:
+    """Take all messages of a queue and drop them, as killed workers would."""
+    for _ in range(times):
+        taken = await driver.dequeue([queue], limit=count, wait=0)
+        assert len(taken) == count
+        end_leases(queue)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any task is short, and what waits beside the slots may wait for long."""
+    monkeypatch.setattr(_slots, "_LONG", 60.0)
 
 
 @pytest.fixture

@@ -39,14 +39,14 @@ class Copying(MemoryDriver):
     @classmethod
     def cut(cls) -> None:
         """All that is unacknowledged is due again; no receipt of before holds any more."""
-        for delivery in cls.held:
-            with STORE.lock:
+        with STORE.lock:  # from another thread, too: none is handed out anew before all is void
+            held, cls.held[:] = tuple(cls.held), ()
+            cls.void.update(delivery.receipt for delivery in held)
+            for delivery in held:
                 queue = STORE.queues[delivery.queue]
                 task = queue.held(delivery)
                 if task is not None and task.state == "running":
                     queue.wait(task, 0.0, 1.0)
-            cls.void.add(delivery.receipt)
-        cls.held.clear()
 
     async def dequeue(self, queues: Any, *, limit: int, wait: float) -> Any:
         type(self).asked += 1

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
@@ -16,6 +18,9 @@ from asynctasq.worker import Worker
 runs: Counter[str] = Counter()
 
 
+gates: dict[str, threading.Event] = {}
+
+
 @task(name="blocked.sleep")
 async def block(key: str, seconds: float) -> str:
     runs[key] += 1
@@ -23,10 +28,18 @@ async def block(key: str, seconds: float) -> str:
     return key
 
 
+@task(name="blocked.at_a_gate")
+async def block_at_a_gate(key: str) -> str:
+    runs[key] += 1
+    while not gates[key].is_set():
+        time.sleep(0.01)  # noqa: ASYNC251
+    return key
+
+
 @task(name="blocked.within")
-async def block_in_a_part_of_it(key: str, seconds: float) -> None:
+async def block_in_a_part_of_it(key: str) -> None:
     async def part() -> None:
-        time.sleep(seconds)  # noqa: ASYNC251
+        gates[key].wait(20)
 
     runs[key] += 1
     await asyncio.gather(part(), asyncio.sleep(0))
@@ -39,6 +52,14 @@ async def beside(key: str) -> str:
     return key
 
 
+@pytest.fixture
+def gate(queue: str) -> Iterator[threading.Event]:
+    """Tasks of this queue block their loop until it is set."""
+    gates[queue] = threading.Event()
+    yield gates[queue]
+    gates[queue].set()
+
+
 @pytest.mark.asyncio
 async def test_a_task_that_blocks_its_loop_for_four_leases_runs_once_and_is_named(
     memory: MemoryDriver,
@@ -47,14 +68,20 @@ async def test_a_task_that_blocks_its_loop_for_four_leases_runs_once_and_is_name
     apart,
     loop: str,
     until,
+    clock,
+    gate: threading.Event,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     short_leases.lease = 0.3
     asynctasq.init({"driver": "probe", "keep_completed_tasks": True})
-    handle = await block(queue, 1.3).on_queue(queue).dispatch()
+    handle = await block_at_a_gate(queue).on_queue(queue).dispatch()
     async with apart(Worker([queue]), loop) as one:
         await until(lambda: runs[queue])
+        began = clock()
         async with apart(Worker([queue]), loop) as other:
+            await until(lambda: "blocks the event loop" in caplog.text)
+            await until(lambda: clock() - began > 4 * short_leases.lease)
+            gate.set()
             assert await handle.result(timeout=5) == queue
             await until(lambda: "the event loop goes on" in caplog.text)
     assert runs[queue] == 1
@@ -63,9 +90,9 @@ async def test_a_task_that_blocks_its_loop_for_four_leases_runs_once_and_is_name
     assert ended is not None
     assert (ended.state, ended.deliveries) == ("completed", 1)
     (told,) = [r.getMessage() for r in caplog.records if "blocks the event loop" in r.getMessage()]
-    assert told.startswith(f"task blocked.sleep {handle.id} (queue {queue}) blocks")
+    assert told.startswith(f"task blocked.at_a_gate {handle.id} (queue {queue}) blocks")
     assert "test_blocked_loop.py" in told
-    assert "in block\n    time.sleep(seconds)" in told
+    assert "in block_at_a_gate\n    " in told
     assert "asyncio" not in told  # of the stack, what its author knows
     assert caplog.text.index("blocks the event loop") < caplog.text.index("goes on")
     assert "lost" not in caplog.text
@@ -73,13 +100,14 @@ async def test_a_task_that_blocks_its_loop_for_four_leases_runs_once_and_is_name
 
 @pytest.mark.asyncio
 async def test_a_part_of_a_task_that_blocks_is_shown_by_its_stack(
-    memory, queue: str, apart, until, caplog: pytest.LogCaptureFixture
+    memory, queue: str, apart, until, gate: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with apart(Worker([queue])) as worker:
-        await block_in_a_part_of_it(queue, 1).on_queue(queue).dispatch()
+        await block_in_a_part_of_it(queue).on_queue(queue).dispatch()
+        await until(lambda: "blocks the event loop" in caplog.text)
+        gate.set()
         await until(lambda: worker.completed)
-    assert "blocks the event loop" in caplog.text
-    assert "in part\n    time.sleep(seconds)" in caplog.text
+    assert "in part\n    gates[key].wait(20)" in caplog.text
 
 
 @pytest.mark.asyncio
@@ -102,18 +130,19 @@ async def test_what_waits_behind_a_blocked_loop_keeps_its_lease_and_runs_after_i
 
 @pytest.mark.asyncio
 async def test_what_a_blocked_worker_cannot_start_others_run(
-    memory: MemoryDriver, queue: str, apart, until
+    memory: MemoryDriver, queue: str, apart, until, gate: threading.Event
 ) -> None:
     """It takes no more while it is blocked, and what it had taken before is given back."""
-    blocker = await block(queue, 2.5).on_queue(queue).dispatch()
+    blocker = await block_at_a_gate(queue).on_queue(queue).dispatch()
     async with apart(Worker([queue], concurrency=4)) as blocked:
         await until(lambda: runs[queue])
         key = f"{queue}-beside"
         handles = [await beside(key).on_queue(queue).dispatch() for _ in range(20)]
-        await asyncio.sleep(1.2)  # it counts as blocked by now
+        await until(lambda: blocked.snapshot().blocked)
         async with apart(Worker([queue], concurrency=1)) as other:
             for handle in handles:
-                assert await handle.result(timeout=1.2) == key
+                assert await handle.result(timeout=10) == key
         assert blocked.completed == 0
         assert other.completed == 20
+        gate.set()
         assert await blocker.result(timeout=5) == queue

@@ -227,15 +227,17 @@ async def test_a_time_out_is_a_failed_attempt_and_ends_the_child(
     shop: Any, memory: MemoryDriver, queue: str, journal: Journal
 ) -> None:
     async with Worker([queue]) as worker:
+        before = await shop.plainly().on_queue(queue).dispatch()
+        child = (await before.result(timeout=10))[0]
         handle = (
             await shop.hold(str(journal)).on_queue(queue).timeout(0.3).max_attempts(1).dispatch()
         )
         with pytest.raises(TaskFailed, match="its process was killed"):
             await handle.result(timeout=10)
-        assert gone(int(journal.lines()[0]))
+        assert gone(child)
         after = await shop.plainly().on_queue(queue).dispatch()
         assert await after.result(timeout=10)
-    assert (worker.completed, worker.failed) == (1, 1)
+    assert (worker.completed, worker.failed) == (2, 1)
 
 
 @pytest.mark.asyncio

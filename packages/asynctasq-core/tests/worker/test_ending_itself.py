@@ -37,7 +37,7 @@ def hang():
 @task(name="slow")
 async def slow():
     say("slow")
-    await asyncio.sleep(1.2)
+    await asyncio.sleep(2)
     say("slow is done")
 """
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections import Counter
 
 import pytest
@@ -15,6 +14,7 @@ from asynctasq.events import Event, WorkerHeartbeat, WorkerOffline, WorkerOnline
 from asynctasq.worker import Worker
 
 gates: dict[str, asyncio.Event] = {}
+blocked: dict[str, threading.Event] = {}
 runs: Counter[str] = Counter()
 
 
@@ -30,8 +30,8 @@ async def fail() -> None:
 
 
 @task(name="heartbeats.block")
-async def block(seconds: float) -> None:
-    time.sleep(seconds)  # noqa: ASYNC251
+async def block(key: str) -> None:
+    blocked[key].wait(20)
 
 
 def beats(events: list[Event]) -> list[WorkerHeartbeat]:
@@ -64,13 +64,17 @@ async def test_it_tells_what_runs_and_what_has_run(memory, queue: str, recorder,
 
 @pytest.mark.asyncio
 async def test_it_lives_while_its_loop_is_blocked(
-    memory, queue: str, recorder, apart, loop: str
+    memory, queue: str, recorder, apart, loop: str, until
 ) -> None:
     asynctasq.init({"driver": "memory", "heartbeat_interval": 0.05}, [recorder])
+    blocked[queue] = threading.Event()
     async with apart(Worker([queue]), loop):
-        handle = await block(0.6).on_queue(queue).dispatch()
+        handle = await block(queue).on_queue(queue).dispatch()
+        try:
+            await until(lambda: len([beat for beat in beats(recorder.events) if beat.running]) >= 5)
+        finally:
+            blocked[queue].set()
         await handle.result(timeout=5)
-    assert len([beat for beat in beats(recorder.events) if beat.running]) >= 5
 
 
 @pytest.mark.asyncio

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from typing import Any, ClassVar
 
@@ -33,15 +34,24 @@ async def pass_gate(name: str) -> str:
     return name
 
 
+async def three_leases(clock, lease: float, until) -> None:
+    """Wait for so long, as the backend sees it."""
+    began = clock()
+    await until(lambda: clock() - began > 3 * lease)
+
+
 @pytest.mark.asyncio
 async def test_a_task_that_awaits_longer_than_three_leases_runs_once(
-    short_leases, memory: MemoryDriver, queue: str
+    short_leases, memory: MemoryDriver, queue: str, clock, until
 ) -> None:
-    short_leases.lease = 0.15
+    short_leases.lease = 0.25
+    gates[queue] = asyncio.Event()
     async with Worker([queue]), Worker([queue]):
-        handle = await outlast(queue, 0.6).on_queue(queue).dispatch()
-        await asyncio.sleep(0.4)
+        handle = await pass_gate(queue).on_queue(queue).dispatch()
+        await until(lambda: runs[queue])
+        await three_leases(clock, short_leases.lease, until)
         running = await memory.get(handle.ref)
+        gates[queue].set()
         assert await handle.result(timeout=5) == queue
     assert running is not None
     assert (running.state, running.deliveries) == ("running", 1)
@@ -50,15 +60,19 @@ async def test_a_task_that_awaits_longer_than_three_leases_runs_once(
 
 @pytest.mark.asyncio
 async def test_what_waits_in_the_buffer_keeps_its_lease(
-    short_leases, memory: MemoryDriver, queue: str
+    short_leases, memory: MemoryDriver, queue: str, clock, until, patient
 ) -> None:
-    short_leases.lease = 0.15
+    short_leases.lease = 0.25
+    gates[queue] = asyncio.Event()
     async with Worker([queue], concurrency=1), Worker([f"{queue}-other"]):
         short = await outlast(f"{queue}-short", 0).on_queue(queue).dispatch()
         await short.result(timeout=5)  # none waits here before a task was short
-        handles = [await outlast(queue, 0.3).on_queue(queue).dispatch() for _ in range(2)]
-        await asyncio.sleep(0.2)
+        handles = [await pass_gate(queue).on_queue(queue).dispatch() for _ in range(2)]
+        while (await memory.stats([queue]))[0].running != 2:
+            await asyncio.sleep(0.005)
+        await three_leases(clock, short_leases.lease, until)
         waiting = await memory.get(handles[1].ref)
+        gates[queue].set()
         assert [await handle.result(timeout=5) for handle in handles] == [queue, queue]
     assert waiting is not None
     assert (waiting.state, waiting.deliveries) == ("running", 1)
@@ -152,7 +166,7 @@ async def test_a_lease_that_was_lost_is_told_while_its_task_runs(
 
 @pytest.mark.asyncio
 async def test_what_was_lost_before_it_began_is_not_run_here(
-    use, memory: MemoryDriver, queue: str, until, caplog: pytest.LogCaptureFixture
+    use, memory: MemoryDriver, queue: str, until, patient, caplog: pytest.LogCaptureFixture
 ) -> None:
     use(Stolen)
     gates[queue] = asyncio.Event()
@@ -173,26 +187,29 @@ async def test_renewing_is_tried_again_with_patience_while_the_backend_is_away(
     use, memory: MemoryDriver, queue: str, until, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Away(MemoryDriver):
-        tries = 0
+        failed: ClassVar[list[float]] = []
+        renewed = 0
 
         async def extend(self, deliveries: Any) -> Renewed:
-            Away.tries += 1
             if not back.is_set():
+                Away.failed.append(time.monotonic())
                 raise DriverUnavailable("restarting")
+            Away.renewed += 1
             return await super().extend(deliveries)
 
     use(Away)
     back = asyncio.Event()
     gates[queue] = asyncio.Event()
+    before = time.monotonic()
     async with Worker([queue]):
         handle = await pass_gate(queue).on_queue(queue).visibility_timeout(1.2).dispatch()
-        await until(lambda: Away.tries)
-        await asyncio.sleep(0.4)
+        await until(lambda: len(Away.failed) >= 4)
         back.set()
-        failed = Away.tries
-        await until(lambda: Away.tries > failed)
+        await until(lambda: Away.renewed)
         gates[queue].set()
         await handle.result(timeout=5)
-    assert 2 <= failed <= 8
-    assert caplog.text.count("leases could not be renewed") == failed
+    # First after a third of the lease, then each time after a twentieth of it.
+    latest = Away.failed[-1] - before
+    assert latest >= 1.2 / 3 + (len(Away.failed) - 1) * 1.2 / 20
+    assert caplog.text.count("leases could not be renewed") == len(Away.failed)
     assert runs[queue] == 1

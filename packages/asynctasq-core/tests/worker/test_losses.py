@@ -13,6 +13,8 @@ from asynctasq.errors import WorkerLost
 from asynctasq.memory import MemoryDriver
 from asynctasq.worker import Worker
 
+from .conftest import lose
+
 hooked: list[tuple[str, str]] = []
 ran: list[int] = []
 
@@ -27,13 +29,6 @@ class Deadly(AsyncTask[None], name="losses.deadly"):
         hooked.append((type(error).__name__, asynctasq.current().task))
 
 
-async def lose(driver: MemoryDriver, queue: str, times: int) -> None:
-    """Take the only message of the queue and drop it, as killed workers would."""
-    for _ in range(times):
-        (delivery,) = await driver.dequeue([queue], limit=1, wait=5)
-        assert delivery.losses == delivery.deliveries - 1
-
-
 @pytest.fixture(autouse=True)
 def _forget() -> None:
     hooked.clear()
@@ -42,7 +37,7 @@ def _forget() -> None:
 
 @pytest.mark.asyncio
 async def test_fewer_losses_than_allowed_leave_every_attempt(
-    memory: MemoryDriver, queue: str, short_leases
+    memory: MemoryDriver, queue: str
 ) -> None:
     handle = await Deadly(1).on_queue(queue).max_attempts(1).dispatch()
     await lose(memory, queue, 2)
@@ -53,9 +48,9 @@ async def test_fewer_losses_than_allowed_leave_every_attempt(
 
 @pytest.mark.asyncio
 async def test_too_many_are_dead_with_the_reason_result_and_hook(
-    memory: MemoryDriver, queue: str, until, recorder, short_leases
+    memory: MemoryDriver, queue: str, until, recorder
 ) -> None:
-    asynctasq.init({"driver": "probe"}, [recorder])
+    asynctasq.init({"driver": "memory"}, [recorder])
     handle = await Deadly(1).on_queue(queue).dispatch()
     await lose(memory, queue, 3)
     async with Worker([queue]):
@@ -75,8 +70,8 @@ async def test_too_many_are_dead_with_the_reason_result_and_hook(
 
 
 @pytest.mark.asyncio
-async def test_max_losses_is_an_option(memory: MemoryDriver, queue: str, short_leases) -> None:
-    asynctasq.init({"driver": "probe", "max_losses": 1})
+async def test_max_losses_is_an_option(memory: MemoryDriver, queue: str) -> None:
+    asynctasq.init({"driver": "memory", "max_losses": 1})
     handle = await Deadly(1).on_queue(queue).dispatch()
     await lose(memory, queue, 1)
     async with Worker([queue]):
@@ -96,7 +91,7 @@ async def test_nothing_is_decoded_before_it_is_dead(use, queue: str, until) -> N
     use(Noting)
     driver = MemoryDriver(None, Context())
     await driver.open()
-    message = Message(queue=queue, body=b"\xc1 kills whoever reads it", visibility_timeout=0.1)
+    message = Message(queue=queue, body=b"\xc1 kills whoever reads it", visibility_timeout=30)
     await driver.enqueue([message])
     await lose(driver, queue, 3)
     async with Worker([queue]) as worker:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -76,11 +76,13 @@ async def test_fetching_goes_on_once_the_backend_is_back(
 
 
 @pytest.mark.asyncio
-async def test_waiting_for_the_backend_is_no_tight_loop(outages, queue: str) -> None:
+async def test_waiting_for_the_backend_is_no_tight_loop(outages, queue: str, until) -> None:
     outages.before["dequeue"] = [DriverUnavailable("down")] * 1000
+    before = time.monotonic()
     async with Worker([queue]):
-        await asyncio.sleep(0.5)
-    assert 2 <= outages.calls["dequeue"] <= 8
+        await until(lambda: outages.calls["dequeue"] >= 4)
+        took = time.monotonic() - before
+    assert took >= 0.05 + 0.1 + 0.2 - 0.01  # half of each pause at least
 
 
 @pytest.mark.asyncio

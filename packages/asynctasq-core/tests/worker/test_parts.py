@@ -75,7 +75,7 @@ async def died(worker: Worker, running: asyncio.Future[None], error: type[Except
 @pytest.mark.parametrize("verb", ["dequeue", "extend"])
 @pytest.mark.asyncio
 async def test_what_runs_is_finished_and_settled_when_another_part_dies(
-    broken, memory: MemoryDriver, queue: str, until, verb: str
+    broken, memory: MemoryDriver, queue: str, until, patient, verb: str
 ) -> None:
     gates[queue] = asyncio.Event()
     worker = Worker([queue], concurrency=2)
@@ -117,7 +117,7 @@ async def test_settling_that_dies_ends_the_worker(
 
 @pytest.mark.asyncio
 async def test_settling_that_dies_while_the_worker_stops_is_no_clean_end(
-    broken, memory: MemoryDriver, queue: str, until
+    broken, memory: MemoryDriver, queue: str, until, patient
 ) -> None:
     broken.failing["release"] = ZeroDivisionError("a bug of the driver")
     gates[queue] = asyncio.Event()

@@ -139,7 +139,9 @@ async def test_it_says_that_the_backend_is_away_and_back(
 
 @pytest.mark.concurrent
 @pytest.mark.asyncio
-async def test_any_thread_may_ask_while_tasks_come_and_go(memory: MemoryDriver, queue: str) -> None:
+async def test_any_thread_may_ask_while_tasks_come_and_go(
+    memory: MemoryDriver, queue: str, until: Any
+) -> None:
     await asynctasq.dispatch_many([finish().on_queue(queue) for _ in range(2000)])
     worker = Worker([queue], concurrency=50, max_tasks=2000)
     done = threading.Event()
@@ -150,10 +152,13 @@ async def test_any_thread_may_ask_while_tasks_come_and_go(memory: MemoryDriver, 
             seen = worker.snapshot()
             assert len(seen.longest) <= 10
             assert seen.running <= 60  # 50, and those that begin while it looks
+            began.set()
             asked += 1
         return asked
 
+    began = threading.Event()
     asking = asyncio.ensure_future(asyncio.to_thread(ask))
+    await until(began.is_set)
     await worker.run()
     done.set()
     assert await asking > 0

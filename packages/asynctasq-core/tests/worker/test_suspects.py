@@ -13,6 +13,8 @@ from asynctasq.driver import Release
 from asynctasq.memory import MemoryDriver
 from asynctasq.worker import Worker
 
+from .conftest import end_leases, lose
+
 runs: Counter[str] = Counter()
 most: Counter[str] = Counter()
 running: Counter[str] = Counter()
@@ -35,37 +37,33 @@ async def hold(key: str) -> None:
     await gates[key].wait()
 
 
-async def lose(driver: MemoryDriver, queue: str, times: int, count: int = 1) -> None:
-    """Take all messages of the queue and drop them, as killed workers would."""
-    for _ in range(times):
-        taken = 0
-        while taken < count:
-            taken += len(await driver.dequeue([queue], limit=count - taken, wait=5))
-
-
 @pytest.fixture
 def released(short_leases) -> list[Release]:
     """What is given back."""
     given_back: list[Release] = []
 
     async def settle(self, outcomes):
+        answer = await MemoryDriver.settle(self, outcomes)
         given_back.extend(outcome for outcome in outcomes if isinstance(outcome, Release))
-        return await MemoryDriver.settle(self, outcomes)
+        return answer
 
+    short_leases.lease = 30.0
     short_leases.settle = settle
     return given_back
 
 
 @pytest.mark.asyncio
 async def test_one_with_a_loss_is_given_back_unless_it_starts_at_once(
-    memory: MemoryDriver, queue: str, short_leases, until, released
+    memory: MemoryDriver, queue: str, until, released, patient
 ) -> None:
     gates[queue] = asyncio.Event()
     suspect = await note(queue).on_queue(queue).dispatch()
-    await lose(memory, queue, 1)
+    assert len(await memory.dequeue([queue], limit=1, wait=0)) == 1  # whose worker dies
     await note(f"{queue} short").on_queue(f"{queue}-first").dispatch()
     held = await hold(queue).on_queue(f"{queue}-first").dispatch()
     async with Worker([f"{queue}-first", queue], concurrency=1):
+        await until(lambda: runs[f"{queue} holds"])
+        end_leases(queue)
         await until(lambda: released)
         assert runs[f"{queue} holds"] == 1
         assert [(one.delivery.id, one.delivery.losses) for one in released] == [(suspect.id, 1)]
@@ -81,9 +79,8 @@ async def test_one_with_a_loss_is_given_back_unless_it_starts_at_once(
 
 @pytest.mark.asyncio
 async def test_two_with_two_losses_never_run_beside_each_other(
-    memory: MemoryDriver, queue: str, short_leases, released
+    memory: MemoryDriver, queue: str, released
 ) -> None:
-    short_leases.lease = 0.4  # long enough that none comes back before all are taken
     handles = [await note(queue).on_queue(queue).dispatch() for _ in range(2)]
     await lose(memory, queue, 2, count=2)
     async with Worker([queue], concurrency=4):
@@ -95,7 +92,7 @@ async def test_two_with_two_losses_never_run_beside_each_other(
 
 @pytest.mark.asyncio
 async def test_others_run_beside_one_with_two_losses(
-    memory: MemoryDriver, queue: str, short_leases, released, until
+    memory: MemoryDriver, queue: str, released, until
 ) -> None:
     gates[queue] = asyncio.Event()
     suspect = await hold(queue).on_queue(queue).dispatch()
@@ -125,7 +122,7 @@ async def test_one_with_two_losses_starts_when_others_are_given_back_not_before(
         return await MemoryDriver.settle(self, outcomes)
 
     short_leases.settle = settle
-    short_leases.lease = 0.4  # long enough that none comes back before all are taken
+    short_leases.lease = 30.0
     handles = [await note(queue).on_queue(queue).dispatch() for _ in range(3)]
     await lose(memory, queue, 2, count=3)
     async with Worker([queue], concurrency=4):
@@ -155,11 +152,12 @@ serve(concurrency=4)
 async def test_a_hundred_that_run_beside_a_task_which_kills_its_worker_keep_all_their_attempts(
     memory: MemoryDriver, programs, put, queue: str, until
 ) -> None:
-    killer = await put("kill", lease=0.3)
-    others = [await put("work", lease=0.3) for _ in range(100)]
+    killer = await put("kill")
+    others = [await put("work") for _ in range(100)]
     for _ in range(3):
         code, _ = await programs.ended(programs.start(KILLER, keep_completed_tasks=True))
         assert code == -9
+        end_leases(queue)
     process = programs.start(KILLER, keep_completed_tasks=True)
     while (await memory.stats([queue]))[0].dead == 0:
         await asyncio.sleep(0.01)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import pytest
@@ -10,9 +11,10 @@ import pytest
 import asynctasq
 from asynctasq import task
 from asynctasq.errors import TaskFailed
-from asynctasq.worker import Worker
+from asynctasq.worker import Worker, _watch
 
 stopped: list[int] = []
+gate = threading.Event()
 
 
 @task(timeout=0.05, max_attempts=2, retry_delay=0)
@@ -77,3 +79,25 @@ async def test_a_thread_cannot_be_stopped_and_is_waited_for(memory, queue: str) 
     async with Worker([queue], concurrency=1):
         handle = await slow_in_a_thread().on_queue(queue).dispatch()
         assert await handle.result(timeout=5) == "slow"
+
+
+@task(timeout=0.05)
+async def block_at_the_gate() -> str:
+    gate.wait(20)
+    return "late"
+
+
+@pytest.mark.asyncio
+async def test_a_first_late_look_ends_no_worker(
+    memory, queue: str, apart, until, caplog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a pause of the process, the task may end as soon as its loop goes on."""
+    asynctasq.init({"driver": "memory", "stop_grace": 0.1})
+    monkeypatch.setattr(_watch, "_LOOK", 1.0)
+    gate.clear()
+    async with apart(Worker([queue])) as worker:
+        handle = await block_at_the_gate().on_queue(queue).dispatch()
+        await until(lambda: "goes on after its time-out" in caplog.text)
+        gate.set()
+        assert await handle.result(timeout=5) == "late"
+    assert worker.completed == 1

@@ -107,7 +107,7 @@ async def test_the_last_error_in_the_block_is_the_end_of_the_task(
 async def test_a_timeout_in_the_block_rolls_back_and_is_an_attempt_that_failed(
     memory: MemoryDriver, queue: str, effects
 ) -> None:
-    @task(name=f"{queue}-hangs", timeout=0.05, retry_delay=0)
+    @task(name=f"{queue}-hangs", timeout=0.6, retry_delay=0)
     async def hang() -> int:
         async with asynctasq.transaction() as connection:
             await write(queue, connection)
@@ -158,7 +158,7 @@ async def test_an_error_after_the_commit_is_logged_and_the_task_is_completed(
     assert told.levelname == "ERROR"
     assert told.exc_info is not None
     assert "raise ZeroDivisionError" in caplog.text
-    await until(lambda: recorder.names()[-1] == "task_completed")
+    await until(lambda: recorder.names()[-1:] == ["task_completed"])
     assert recorder.names() == ["task_enqueued", "task_started", "task_completed"]
 
 
@@ -166,7 +166,7 @@ async def test_an_error_after_the_commit_is_logged_and_the_task_is_completed(
 async def test_a_timeout_after_the_commit_completes_the_task(
     memory: MemoryDriver, queue: str, effects, until
 ) -> None:
-    @task(name=f"{queue}-hangs", timeout=0.05)
+    @task(name=f"{queue}-hangs", timeout=0.6)
     async def hang() -> None:
         async with asynctasq.transaction() as connection:
             await write(queue, connection)
@@ -198,7 +198,7 @@ async def test_a_shutdown_after_the_commit_completes_the_task(
         await until(lambda: runs[queue])
     assert await gone(memory, queue)
     assert (await effects(), worker.completed) == (1, 1)
-    await until(lambda: recorder.names()[-1] == "task_completed")
+    await until(lambda: recorder.names()[-1:] == ["task_completed"])
 
 
 @pytest.mark.parametrize("fault", ["settle_in", "commit"])

@@ -104,11 +104,11 @@ async def test_a_timeout_during_the_commit_waits_for_what_comes_of_it(
     scripted: type[Scripted], memory: MemoryDriver, queue: str, effects, until
 ) -> None:
     async def slowly() -> None:
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.8)
 
     scripted.before_commit = staticmethod(slowly)
     async with Worker([queue]) as worker:
-        await pay(queue).on_queue(queue).timeout(0.05).dispatch()
+        await pay(queue).on_queue(queue).timeout(0.6).dispatch()
         await until(lambda: worker.completed == 1)
     assert (await effects(), runs[queue], worker.failed) == (1, 1, 0)
     assert await gone(memory, queue)
@@ -120,12 +120,12 @@ async def test_a_timeout_during_a_commit_that_fails_is_an_attempt_that_failed(
 ) -> None:
     async def slowly() -> None:
         if runs[queue] == 1:
-            await asyncio.sleep(0.15)
+            await asyncio.sleep(0.8)
             raise DriverUnavailable("restarting")
 
     scripted.before_commit = staticmethod(slowly)
     async with Worker([queue]) as worker:
-        handle = await pay(queue).on_queue(queue).timeout(0.05).dispatch()
+        handle = await pay(queue).on_queue(queue).timeout(0.6).dispatch()
         assert await handle.result(timeout=5) == 2
         await until(lambda: worker.completed == 1)
     assert (await effects(), worker.failed) == (1, 1)
@@ -138,14 +138,14 @@ async def test_a_timeout_of_the_task_itself_around_its_commit_is_told_to_it(
     @task(name=f"{queue}-impatient")
     async def impatient() -> str:
         try:
-            async with asyncio.timeout(0.05), asynctasq.transaction() as connection:
+            async with asyncio.timeout(0.6), asynctasq.transaction() as connection:
                 await write(queue, connection)
         except TimeoutError:
             return "took long"
         return "was quick"
 
     async def slowly() -> None:
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.8)
 
     scripted.before_commit = staticmethod(slowly)
     async with Worker([queue]):

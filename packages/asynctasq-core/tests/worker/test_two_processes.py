@@ -16,7 +16,7 @@ async def hold():
     os.kill(os.getpid(), signal.SIGTERM)  # it takes no more: the other one takes over
     await asyncio.sleep(0.1)
     say("holds")
-    ctypes.PyDLL(None).usleep(1_500_000)  # no thread of this process goes on
+    ctypes.PyDLL(None).usleep(2_500_000)  # no thread of this process goes on
     say("holds no more")
     return "the first"
 

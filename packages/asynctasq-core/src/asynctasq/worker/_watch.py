@@ -108,25 +108,35 @@ class Watch:
         return "".join(traceback.format_list(_users_part(frame)))
 
     def _check_timeouts(self, now: float) -> None:
-        self._late &= self._slots.alive
+        """Tell of those that go on after their time-out, and fail at a later look at one.
+
+        One look says nothing: after a pause of the whole process it may come before the task
+        could be cancelled.
+        """
+        told_before = self._late & self._slots.alive
+        self._late = set(told_before)
         for job in self._slots.running():
             late = job.late_by(now)
-            if late > self._stop_grace:
+            if late <= min(_LOOK, self._stop_grace):
+                continue
+            if job not in told_before:
+                self._late.add(job)
+                logger.warning("task %s goes on after its time-out", job)
+            elif late > self._stop_grace:
                 self.overrun.add(job)
                 raise WorkerFailed(
                     f"task {job} did not stop within {self._stop_grace:g} s after its time-out of "
                     f"{job.envelope.timeout:g} s",
                     ExitCode.OVERRAN,
                 )
-            if late > _LOOK and job not in self._late:
-                self._late.add(job)
-                logger.warning("task %s goes on after its time-out", job)
 
     def _check_slots(self, now: float) -> None:
-        moved = max((job.started for job in self._slots.alive), default=0.0)
-        moved = max(moved, self._slots.ended_at, self._began_at)
-        if self._stuck_after is not None and now - moved > self._stuck_after:
-            self.overrun.update(self._slots.alive)
+        alive = self._slots.alive
+        if self._stuck_after is None or not alive:
+            return
+        moved = max(self._slots.ended_at, self._began_at, *(job.started for job in alive))
+        if now - moved > self._stuck_after:
+            self.overrun.update(alive)
             running = ", ".join(map(str, self._slots.running()[:5]))
             raise WorkerFailed(
                 f"no task has begun or ended within {self._stuck_after:g} s; running: {running}",
