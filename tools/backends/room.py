@@ -44,8 +44,8 @@ class Room:
     arguments: Sequence[str] = ()
     """What its program is told before all else, on every start."""
     _child: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
-    _kept: ExitStack = field(default_factory=ExitStack, repr=False, compare=False)
-    """Its ports, also while its server does not listen there."""
+    ports: ExitStack = field(default_factory=ExitStack, repr=False, compare=False)
+    """Keeps its ports, also while its server does not listen there."""
 
     @property
     def url(self) -> str:
@@ -173,7 +173,7 @@ class Room:
 
     def let_go(self) -> None:
         """Keep its ports no longer than its server listens there."""
-        self._kept.close()
+        self.ports.close()
 
     @property
     def _recipe(self) -> Recipe:
@@ -245,7 +245,7 @@ def create(
         raise Failed(f"{name} needs {', '.join(missing)}: install {recipe.package}")
     room = Room(name, new_folder(name), 0, owner, arguments=arguments)
     try:
-        room.port, room._kept = free_ports(recipe.ports)
+        room.port, room.ports = free_ports(recipe.ports)
         room.prepare(files, filling)
         room.start()
     except BaseException:
