@@ -12,7 +12,7 @@ import pytest
 
 import asynctasq
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.timeout(200)]
 
 PROJECT = """
 import pytest
@@ -41,7 +41,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=180,
         check=False,
     )
 
@@ -70,7 +70,7 @@ def test_without_its_extra_it_says_what_to_install(missing: str) -> None:
         env={**os.environ, "PYTHONPATH": SOURCE},
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=180,
         check=False,
     )
     assert ran.returncode == 1
