@@ -15,6 +15,7 @@ TOUR = rooms.read((workspace.ROOT / "README.md").read_text(encoding="utf-8"), "t
 
 
 @pytest.mark.concurrent
+@pytest.mark.timeout(180)  # a dozen programs, on a machine that may be busy
 def test_every_command_of_the_tour_shows_what_the_page_says(wheels: Path, tmp_path: Path) -> None:
     installed = [next(wheels.glob(f"asynctasq_{name}-*.whl")) for name in ("core", "sqlite")]
     environment = Environment.with_(tmp_path / "venv", *installed)
@@ -24,7 +25,7 @@ def test_every_command_of_the_tour_shows_what_the_page_says(wheels: Path, tmp_pa
         (folder / name).write_text(text, encoding="utf-8")
     steps = tour.steps(TOUR)
     path = os.pathsep.join([str(environment.folder / "bin"), os.environ["PATH"]])
-    shown = tour.walk([step.command for step in steps], folder, {"PATH": path})
+    shown = tour.walk([step.command for step in steps], folder, {"PATH": path}, 150)
     for step, found in zip(steps, shown, strict=True):
         assert tour.likeness(found) == tour.likeness(step.shown), step.command
 

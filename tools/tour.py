@@ -51,8 +51,10 @@ def _steps(part: re.Match[str]) -> Iterator[Step]:
             yield Step(command, shown.strip("\n"))
 
 
-def walk(commands: Sequence[str], folder: Path, environment: Mapping[str, str]) -> list[str]:
-    """What each command shows in one shell, output and errors together."""
+def walk(
+    commands: Sequence[str], folder: Path, environment: Mapping[str, str], seconds: float = 50.0
+) -> list[str]:
+    """What each command shows in one shell, output and errors together, in so many seconds."""
     script = "".join(f"{command}\necho; echo '{_MARK}'\n" for command in commands)
     ran = subprocess.run(
         ["bash", "-c", script],
@@ -62,7 +64,7 @@ def walk(commands: Sequence[str], folder: Path, environment: Mapping[str, str]) 
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=50,
+        timeout=seconds,
         check=False,
     )
     *shown, rest = ran.stdout.split(f"\n{_MARK}\n")

@@ -50,7 +50,7 @@ BAD_ENDS = [
 def test_a_worker_that_cannot_go_on_says_why_and_ends_with_a_code_of_its_own(
     stage: Stage, task: str, words: tuple[str, ...], code: int, said: str
 ) -> None:
-    stage.set(stop_grace=0.3, shutdown_timeout=1)
+    stage.set(stop_grace=0.3, shutdown_timeout=1, default_visibility_timeout=60)
     ids = stage.dispatch(task, *["deeds.walk()"] * 20)
     worker = stage.worker(*words)
     assert worker.wait(20) == code, stage.log()

@@ -52,11 +52,12 @@ def likeness(text: str) -> str:
 
 
 @pytest.mark.concurrent
+@pytest.mark.timeout(180)  # two dozen programs, on a machine that may be busy
 def test_every_command_shows_what_the_page_says(tmp_path: Path) -> None:
     steps = [*tour.steps(SET_UP), *tour.steps(RIGHTS), *tour.steps(LOOK)]
     assert len(steps) > 20
     with shop(tmp_path) as (_, environment):
-        shown = tour.walk([step.command for step in steps], tmp_path, environment)
+        shown = tour.walk([step.command for step in steps], tmp_path, environment, 150)
     for step, found in zip(steps, shown, strict=True):
         assert likeness(found) == likeness(step.shown), step.command
 
