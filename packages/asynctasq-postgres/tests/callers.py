@@ -241,7 +241,7 @@ KINDS = [
     _kind(_blocking_alchemy, "connection-psycopg-streaming", driver="psycopg", **_STREAMING),
 ]
 
-IMPATIENT = [_kind(_asyncpg, "asyncpg-impatient", command_timeout=0.1)]
+IMPATIENT = [_kind(_asyncpg, "asyncpg-impatient", command_timeout=2.0)]
 
 
 def chosen(*names: str) -> list[Any]:

@@ -45,7 +45,7 @@ async def test_a_delay_is_what_its_sender_meant(
         start = monotonic()
         await driver.enqueue([message(queue, delay=0.5)])
     assert await driver.dequeue([queue], limit=1, wait=10)
-    assert 0.5 <= monotonic() - start < 2
+    assert monotonic() - start >= 0.5
 
 
 async def test_a_lease_ends_when_it_would_have(
@@ -57,7 +57,7 @@ async def test_a_lease_ends_when_it_would_have(
         (held,) = await driver.dequeue([queue], limit=1, wait=0)
         assert not (await driver.extend([held])).lost
     (again,) = await driver.dequeue([queue], limit=1, wait=10)
-    assert 1.0 <= monotonic() - start < 3
+    assert monotonic() - start >= 1.0
     assert (await driver.settle([Ack(held)])).lost == (held,)
     assert not (await driver.settle([Ack(again)])).lost
 
@@ -65,14 +65,20 @@ async def test_a_lease_ends_when_it_would_have(
 async def test_a_result_is_kept_for_as_long_as_it_was_to_be(
     driver: PostgresDriver, queue: str, hours: int
 ) -> None:
-    sent = message(queue)
-    await driver.enqueue([sent])
+    brief, long = message(queue), message(queue)
+    await driver.enqueue([brief, long])
     with wall_clock_off_by(hours * 3600):
-        (held,) = await driver.dequeue([queue], limit=1, wait=0)
-        await driver.settle([Ack(held, Record(sent.ref, "completed", b"result", 0.5))])
-        assert await driver.result(sent.ref, 0)
-    assert await driver.result(sent.ref, 0)
-    await until_gone(driver, sent)
+        one, other = await driver.dequeue([queue], limit=2, wait=0)
+        start = monotonic()
+        acks = [
+            Ack(one, Record(brief.ref, "completed", b"result", 0.5)),
+            Ack(other, Record(long.ref, "completed", b"result", 60.0)),
+        ]
+        assert not (await driver.settle(acks)).lost
+        assert await driver.result(long.ref, 0)
+    assert await driver.result(long.ref, 0)
+    await until_gone(driver, brief)
+    assert monotonic() - start >= 0.5
 
 
 async def test_workers_run_each_task_once(hours: int) -> None:
@@ -88,7 +94,6 @@ def message(queue: str, delay: float = 0.0) -> Message:
 
 
 async def until_gone(driver: PostgresDriver, sent: Message) -> None:
-    start = monotonic()
-    while await driver.result(sent.ref, 0):
-        assert monotonic() - start < 3
-        await asyncio.sleep(0.02)
+    async with asyncio.timeout(20):
+        while await driver.result(sent.ref, 0):
+            await asyncio.sleep(0.02)

@@ -14,7 +14,8 @@ from .drivers import message, opened, works
 from .servers.own import at
 from .wiretap import overheard
 
-SECONDS = 4.0
+SECONDS = 5.0
+"""Between two looks, so that none is under way then."""
 
 pytestmark = [pytest.mark.concurrent, pytest.mark.asyncio]
 

@@ -109,12 +109,17 @@ async def test_nobody_is_woken_by_the_other(
     await asyncio.to_thread(wait_for, lambda: ask(database, lock) == [1], "somebody waits")
     for driver in (other, one):
         await driver.enqueue([message()])
+        await driver._news.told()
         delivery = await taken(driver)
         await driver.settle([Ack(delivery, record(delivery))])
-    wanted = [other._names.channel, one._names.channel, one._names.results_channel]
-    assert [await asyncio.wait_for(heard.get(), 10.0) for _ in wanted] == wanted, (
-        "for a result of the other, nobody waits"
-    )
+        await driver._results_news.told()
+    await connection.add_listener("last", lambda *told: heard.put_nowait(told[2]))
+    await connection.execute("NOTIFY last")
+    wanted = [other._names.channel, one._names.channel, one._names.results_channel, "last"]
+    told = [await asyncio.wait_for(heard.get(), 10.0)]
+    while told[-1] != "last":
+        told.append(await asyncio.wait_for(heard.get(), 10.0))
+    assert told == wanted, "for a result of the other, nobody waits"
     waiting.cancel()
     await asyncio.wait((waiting,))
 

@@ -67,6 +67,12 @@ def _each(role: str) -> list[str]:
     return found
 
 
+@pytest.fixture(autouse=True)
+def _by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else clears away what is to be cleared away here."""
+    monkeypatch.setattr(PostgresDriver, "_begin_consuming", lambda _: None)
+
+
 @contextmanager
 def _without(room: Room, right: str, role: str) -> Iterator[None]:
     ask(room, f"REVOKE {right} FROM {role}", database="shop")

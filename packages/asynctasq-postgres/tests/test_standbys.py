@@ -15,7 +15,7 @@ from asynctasq_drivers.postgres import PostgresDriver, PostgresOptions, _client
 from tools.backends import Room
 
 from .load import again, driver_on, under_load
-from .servers.own import ask, at
+from .servers.own import ask, at, wait_for
 from .servers.proxy import proxy
 from .servers.standby import Pair, standby
 
@@ -28,10 +28,12 @@ def message() -> Message:
     return Message(queue="mail", body=b"", visibility_timeout=60.0)
 
 
-def set_on(room: Room, setting: str) -> None:
-    """For good, and for all connections, soon."""
-    ask(room, f"ALTER SYSTEM SET {setting}")
+def set_on(room: Room, name: str, value: str) -> None:
+    """For good, and for all connections, from their next statement on."""
+    ask(room, f"ALTER SYSTEM SET {name} = '{value}'")
     ask(room, "SELECT pg_reload_conf()")
+    # Who lets in new ones with it has told all others.
+    wait_for(lambda: ask(room, f"SHOW {name}") == [value], f"{name} = {value}")
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +104,7 @@ async def test_a_database_that_is_read_only_by_default_is_unavailable_until_it_i
 async def test_what_a_standby_had_ends_after_it_has_taken_the_place_of_the_primary() -> None:
     with standby() as pair:
         # So that whatever is confirmed is there too; the copy of the settings was made before.
-        await asyncio.to_thread(set_on, pair.primary, "synchronous_standby_names = '*'")
+        await asyncio.to_thread(set_on, pair.primary, "synchronous_standby_names", "*")
         async with under_load(pair.url, lease=LEASE) as load:
             killed = monotonic()
             await asyncio.to_thread(pair.primary.kill)
@@ -126,14 +128,8 @@ async def test_a_connection_to_who_became_a_standby_is_given_up_for_the_new_prim
             await driver.enqueue([message()])
             await asyncio.to_thread(pair.wait_until_caught_up)
             await asyncio.to_thread(pair.promote)
-            await asyncio.to_thread(set_on, pair.primary, "default_transaction_read_only = on")
+            await asyncio.to_thread(set_on, pair.primary, "default_transaction_read_only", "on")
             with pytest.raises(DriverUnavailable, match="cannot be written to"):
-                await until_refused(driver)
+                await driver.enqueue([message()])
             await again(lambda: driver.enqueue([message()]))
             assert await asyncio.to_thread(ask, pair.standby, COUNT) == [2], "before, and now"
-
-
-async def until_refused(driver: PostgresDriver) -> None:
-    """Until the process of the server has read its new setting."""
-    for _ in range(200):
-        await driver.enqueue([message()])

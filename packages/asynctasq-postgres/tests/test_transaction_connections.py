@@ -178,7 +178,8 @@ async def test_who_closes_the_connection_himself_is_told_and_acknowledges_nothin
 
     with pytest.raises(TaskFailed, match="ended in its block"):
         await answer(close)
-    assert (worker.failed, shop.effects()) == (1, {})
+    await until(lambda: worker.failed == 1, "it has failed")
+    assert shop.effects() == {}
     assert await answer(asking("SELECT 7")) == "7"
 
 
@@ -194,7 +195,8 @@ async def test_a_statement_that_still_runs_at_the_end_of_the_block_acknowledges_
         await answer(leave_running)
     await asyncio.wait(running)
     running[0].exception()
-    assert (worker.failed, shop.effects()) == (1, {})
+    await until(lambda: worker.failed == 1, "it has failed")
+    assert shop.effects() == {}
     assert await answer(asking("SELECT 7")) == "7"
 
 

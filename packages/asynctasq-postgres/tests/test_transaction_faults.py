@@ -77,14 +77,14 @@ async def test_a_timeout_in_a_statement_is_rolled_back(shop: Shop) -> None:
     async def sleep(connection: Any) -> None:
         await connection.execute("SELECT pg_sleep(30)")
 
-    await done_at_the_second_attempt(shop, sleep, timeout=0.5)
+    await done_at_the_second_attempt(shop, sleep, timeout=2)
 
 
 async def test_a_timeout_between_statements_is_rolled_back(shop: Shop) -> None:
     async def hang(connection: Any) -> None:
         await asyncio.Event().wait()
 
-    await done_at_the_second_attempt(shop, hang, timeout=0.5)
+    await done_at_the_second_attempt(shop, hang, timeout=2)
 
 
 async def test_an_error_in_the_block_is_rolled_back(shop: Shop) -> None:
