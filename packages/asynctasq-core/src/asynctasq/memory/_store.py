@@ -79,11 +79,11 @@ class Store:
         with self.lock:
             waiters = tuple(self._waiters.get(key, ()))
         for waiter in waiters:
-            if waiter.get_loop().is_closed():  # nobody waits there any more
+            try:
+                waiter.get_loop().call_soon_threadsafe(_finish, waiter)
+            except RuntimeError:  # the loop is closed, perhaps just now: nobody waits there any more
                 with self.lock:
                     self._forget(waiter, (key,))
-            else:
-                waiter.get_loop().call_soon_threadsafe(_finish, waiter)
 
     def _forget(self, waiter: Waiter, keys: tuple[Hashable, ...]) -> None:
         for key in keys:
