@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from asynctasq.errors import BackendRefused, DriverUnavailable, Unsupported
-from asynctasq_drivers.sqlite import SqliteDriver
+from asynctasq_drivers.sqlite import SqliteDriver, _self_wait
+from asynctasq_drivers.sqlite._self_wait import SelfWait
 
 from .conftest import Make, Open, message
 from .test_errors import locked_by_somebody_else, works
@@ -217,6 +218,23 @@ async def test_the_transaction_of_another_thread_is_waited_for(opened: Open, pat
         assert not sending.done()
     await sending
     await works(driver, waiting=1)
+
+
+async def test_what_was_seen_in_one_wait_refuses_nobody_in_the_next(
+    path: Path, mine: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    self_wait = SelfWait(asyncio.get_running_loop(), path)
+    mine.execute("BEGIN IMMEDIATE")
+    assert not await asyncio.to_thread(self_wait.is_found)  # who asked gives up before it is seen
+    await asyncio.sleep(0)
+    mine.commit()
+    monkeypatch.setattr(_self_wait, "monotonic", lambda: monotonic() + 60)
+    assert not await asyncio.to_thread(self_wait.is_found)
+    mine.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr(_self_wait, "monotonic", lambda: monotonic() + 60.2)
+    async with asyncio.timeout(20):
+        while not await asyncio.to_thread(self_wait.is_found):
+            await asyncio.sleep(0.02)
 
 
 async def test_waiting_for_the_lock_in_a_transaction_leaves_the_loop_free(

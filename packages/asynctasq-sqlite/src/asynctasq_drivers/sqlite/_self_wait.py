@@ -32,6 +32,8 @@ class SelfWait:
         self._loop = loop
         self._path = path
         self._found = False
+        self._wait = 0
+        """Which wait for the lock this is: a look that another one asked for says nothing of it."""
         self._again = 0.0
         self._pause = SHORTEST
 
@@ -41,14 +43,20 @@ class SelfWait:
         The answer is that of the last look; only the thread that a connection belongs to may ask
         it for its file.
         """
-        found, self._found = self._found, False
         moment = monotonic()
-        if found or moment > self._again + 4 * self._pause:
-            self._pause = SHORTEST
-        if not found and moment >= self._again:
+        if moment > self._again + 4 * self._pause:
+            self._begin_anew()
+        found = self._found
+        if found:
+            self._begin_anew()
+        elif moment >= self._again:
             self._look()
             self._again, self._pause = moment + self._pause, 2 * self._pause
         return found
+
+    def _begin_anew(self) -> None:
+        self._wait += 1
+        self._found, self._pause = False, SHORTEST
 
     def refuse(self) -> None:
         """The same for a driver that is being opened: raises if so."""
@@ -67,10 +75,12 @@ class SelfWait:
         bound = [each for each in _in_transaction() if _is_bound_elsewhere(each)]
         if bound:
             with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._ask, bound)
+                self._loop.call_soon_threadsafe(self._ask, bound, self._wait)
 
-    def _ask(self, candidates: list[sqlite3.Connection]) -> None:
-        self._found = any(uses(each, self._path) for each in candidates if each.in_transaction)
+    def _ask(self, candidates: list[sqlite3.Connection], wait: int) -> None:
+        found = any(uses(each, self._path) for each in candidates if each.in_transaction)
+        if wait == self._wait:
+            self._found = found
 
 
 def self_wait(path: Path) -> str:
