@@ -15,10 +15,12 @@ from tools.backends import Room
 from .effects import SLOW, leave, order, pay
 from .servers.own import ask, at
 from .servers.pgbouncer import pgbouncer
-from .shop import LEASE, QUEUE, Shop, once, until
+from .shop import QUEUE, Shop, once, until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.concurrent]
 
+LEASE = 2.0
+"""Seconds: a pause of this process for one of them costs no lease."""
 ISOLATIONS = ["read committed", "repeatable read", "serializable"]
 runs: Counter[str] = Counter()
 gates: dict[str, asyncio.Event] = {}
