@@ -81,7 +81,7 @@ class Store:
         for waiter in waiters:
             try:
                 waiter.get_loop().call_soon_threadsafe(_finish, waiter)
-            except RuntimeError:  # the loop is closed, perhaps just now: nobody waits there any more
+            except RuntimeError:  # the loop is closed, perhaps just now: nobody waits there
                 with self.lock:
                     self._forget(waiter, (key,))
 

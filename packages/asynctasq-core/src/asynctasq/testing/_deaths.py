@@ -31,8 +31,9 @@ class Death:
 Call: TypeAlias = Callable[[Death], Awaitable[Any]]
 
 
-async def _all_of(call: Awaitable[Any]) -> None:
-    await call
+async def _all_of(call: Call, death: Death) -> None:
+    """Made by the task that awaits it: the loop may die before, as something else suspends."""
+    await call(death)
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,11 @@ class Doom:
         held = loop.run(self.bench.take(driver, queue, self.held))
         death = Death(loop, driver, queue, messages, held)
         if self.before is not None:
-            loop.run(_all_of(self.before(death)))
+            loop.run(_all_of(self.before, death))
         return death
 
     def _die(self, death: Death, call: Call, after: int) -> None:
-        death.died = death.loop.run_until_death(_all_of(call(death)), after)
+        death.died = death.loop.run_until_death(_all_of(call, death), after)
         if death.died and self.kill is not None:
             self.kill(death.driver)
 
