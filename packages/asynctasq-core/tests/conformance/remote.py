@@ -123,7 +123,8 @@ class RemoteDriver:
         self._stopping.add(task)
         task.add_done_callback(self._stopping.discard)
         if task in self._waiting:
-            self._waiting[task].write(b"!")
+            if not self._waiting[task].is_closing():  # else it has its answer
+                self._waiting[task].write(b"!")
         else:
             task.cancel()
 

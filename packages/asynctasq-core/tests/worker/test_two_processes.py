@@ -52,7 +52,7 @@ async def test_code_that_holds_the_gil_longer_than_its_lease_is_fenced_and_nothi
     record = await memory.result(message.ref, wait=5)
     processes[1].terminate()
     ends = await asyncio.gather(*map(programs.ended, processes))
-    assert [code for code, _ in ends] == [ExitCode.DONE] * 2
+    assert [code for code, _ in ends] == [ExitCode.DONE] * 2, ends[1][1]
     assert record is not None
     assert record.value == b"\xaathe second"
     ended = await memory.get(message.ref)
