@@ -68,13 +68,13 @@ async def test_a_backend_that_comes_back_in_time_stores_the_task_once(
 async def test_a_backend_that_stays_away_is_an_error_after_dispatch_timeout(
     scripted, queue: str, stored
 ) -> None:
-    impatient(0.3)
+    impatient(1.0)
     scripted.script += [away] * 1000
     began = time.monotonic()
     with pytest.raises(DriverUnavailable, match="connection refused"):
         await note(1).on_queue(queue).dispatch()
-    assert 0.3 <= time.monotonic() - began < 2
-    assert len(scripted.calls) <= 8  # ever more rarely: no hot loop
+    assert 1.0 <= time.monotonic() - began < 4
+    assert 3 <= len(scripted.calls) <= 8  # ever more rarely: no hot loop
     assert await stored() == []
 
 

@@ -57,6 +57,7 @@ async def lose(driver: MemoryDriver, queue: str, times: int, count: int = 1) -> 
     for _ in range(times):
         taken = await driver.dequeue([queue], limit=count, wait=0)
         assert len(taken) == count
+        assert all(delivery.losses == delivery.deliveries - 1 for delivery in taken)
         end_leases(queue)
 
 
